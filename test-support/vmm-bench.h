@@ -99,7 +99,8 @@ static inline void vmm_bench_run(const struct vmm_bench_case *c)
 	qsort(mine, VMM_BENCH_ROUNDS, sizeof(mine[0]), vmm_bench_compare);
 	qsort(ref, VMM_BENCH_ROUNDS, sizeof(ref[0]), vmm_bench_compare);
 
-	printf("{\"library\":\"%s\",\"case\":\"%s\",\"ns_per_op\":%.3f,\"min_ns_per_op\":%.3f,",
+	printf("{\"library\":\"%s\",\"case\":\"%s\",\"ns_per_op\":%.3f,\"min_ns_per_op\":"
+	       "%.3f,",
 	       c->library, c->name, mine[VMM_BENCH_ROUNDS / 2], mine[0]);
 	if (c->reference)
 		printf("\"reference\":\"%s\",\"ratio\":%.3f}\n", c->reference_name,
