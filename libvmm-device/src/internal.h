@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef DEVICE_INTERNAL_H
+#define DEVICE_INTERNAL_H
+
+#include <pthread.h>
+
+#include <vmm/device.h>
+
+#define CACHE_LINE 64u
+/* Places for plain dispatch calls: as many may be under way without waiting. */
+#define BUS_SLOTS 128u
+/* A bus whose last address is at most this has a direct table. */
+#define BUS_TABLE_LAST UINT16_MAX
+
+/*
+ * A place in which one thread at a time dispatches. seq is odd while it does, and moves
+ * on with each entry and exit, so that a change can tell "left since I looked" from
+ * "still there" without the thread's help.
+ */
+struct bus_slot {
+	uint64_t seq;
+	/* What a grace period saw in seq; under the bus' lock. */
+	uint64_t gp_seq;
+	/* Written by the slot's thread alone. */
+	uint64_t unclaimed;
+	uint64_t refused;
+} __attribute__((aligned(CACHE_LINE)));
+
+struct vmm_bus_reader {
+	struct bus_slot slot;
+	struct vmm_bus *bus;
+	/* Dispatch calls under way, one inside the other. */
+	uint32_t depth;
+	bool used;
+	/* Fixed once the reader is in the list; readers are reused, not freed. */
+	struct vmm_bus_reader *next;
+};
+
+/* A registered range; under the bus' lock but for the counters. */
+struct bus_range {
+	uint64_t base, last;
+	struct vmm_bus_ops ops;
+	void *ctx;
+	const void *owner;
+	uint32_t widths, flags;
+	struct vmm_bus_hint *hints;
+	size_t hint_count;
+	/* Relaxed atomics. */
+	uint64_t reads, writes, refused;
+	/* Of the ranges that left with one map. */
+	struct bus_range *next_dead;
+	/* During a change: comes with it, moves with it. */
+	bool fresh, moved;
+	uint64_t old_base;
+};
+
+/* What dispatch needs of a range: one cache line. */
+struct bus_entry {
+	uint64_t base, last;
+	void (*read)(void *ctx, uint64_t offset, void *data, size_t len);
+	void (*write)(void *ctx, uint64_t offset, const void *data, size_t len);
+	void *ctx;
+	struct bus_range *range;
+	uint32_t widths, flags;
+	uint64_t reserved_;
+};
+
+/* Immutable once published. */
+struct bus_map {
+	/* Addresses of the bus whose range is entries[table[addr] - 1]; NULL without. */
+	const uint16_t *table;
+	/* starts[i] is entries[i].base, packed for the search. */
+	const uint64_t *starts;
+	const struct bus_entry *entries;
+	uint64_t last;
+	uint32_t count;
+	/* Retired maps, oldest first, and what was removed with each. */
+	struct bus_map *next_retired;
+	uint64_t stamp;
+	struct bus_range *dead;
+};
+
+struct vmm_bus {
+	/* The map in force; atomic. */
+	struct bus_map *map;
+	uint64_t last;
+	/* Readers rely on membarrier(2) instead of an ordered store. */
+	bool light;
+
+	/* Guards everything below, and changes of map. */
+	pthread_mutex_t lock;
+	/* Sorted by base. */
+	struct bus_range **ranges;
+	uint32_t count;
+	struct vmm_bus_listener listener;
+	void *listener_ctx;
+	/* membarrier(2) failed: nothing retired is released any more. */
+	bool stuck;
+	bool gp_running;
+	uint64_t gp_stamp;
+	uint64_t stamp;
+	struct bus_map *retired, **retired_end;
+
+	/* Atomic head, changed under the lock. */
+	struct vmm_bus_reader *readers;
+	struct bus_slot slots[BUS_SLOTS];
+};
+
+/* A new state of the map that is made, then put in force or dropped. */
+struct bus_change {
+	struct bus_range **ranges;
+	uint32_t count;
+	struct bus_map *map;
+	/* Ranges that leave with the change. */
+	struct bus_range *dead;
+};
+
+/* copy.c: take a caller's structure of src_size bytes into ours. */
+int copy_sized(void *dst, size_t dst_size, const void *src);
+
+/* map.c */
+int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
+	    struct bus_map **out);
+void map_free(struct bus_map *map);
+
+/* The entry that has @p addr, or NULL. */
+static inline const struct bus_entry *map_find(const struct bus_map *map, uint64_t addr)
+{
+	const struct bus_entry *e;
+
+	if (map->table) {
+		uint16_t slot = addr <= map->last ? map->table[addr] : 0;
+
+		return slot ? &map->entries[slot - 1] : NULL;
+	}
+
+	const uint64_t *s = map->starts;
+
+	/* No branch on the data: a guest's next address cannot be predicted. starts
+	 * holds one element even when the map is empty. */
+	for (uint32_t n = map->count; n > 1;) {
+		uint32_t half = n / 2;
+
+		s += s[half] <= addr ? half : 0;
+		n -= half;
+	}
+	e = &map->entries[s - map->starts];
+	/* Also refuses an address below base: the difference wraps to more than any
+	 * range that starts at base can have. */
+	return addr - e->base <= e->last - e->base && map->count ? e : NULL;
+}
+
+/* epoch.c: who may still look at which map. */
+void epoch_init(struct vmm_bus *bus);
+struct bus_slot *slot_claim(struct vmm_bus *bus);
+void epoch_retire(struct vmm_bus *bus, struct bus_map *map);
+void epoch_release_all(struct vmm_bus *bus);
+void range_free(struct bus_range *range);
+
+/* change.c; all under the bus' lock. */
+int change_begin(struct vmm_bus *bus, size_t room, struct bus_change *c);
+int change_insert(struct bus_change *c, struct bus_range *range);
+void change_drop(struct bus_change *c, uint32_t index);
+int change_build(struct vmm_bus *bus, struct bus_change *c);
+void change_commit(struct vmm_bus *bus, struct bus_change *c);
+void change_abort(struct bus_change *c);
+/* The index of the first range that ends at or behind @p addr; count if there is none. */
+uint32_t ranges_lower(struct bus_range *const *ranges, uint32_t count, uint64_t addr);
+
+/* hint.c */
+int hints_copy(const struct vmm_bus_hint *hints, size_t count, uint64_t range_len_1,
+	       struct vmm_bus_hint **out);
+void hints_tell(const struct vmm_bus *bus, const struct bus_range *range, uint64_t base,
+		bool added);
+
+#endif
