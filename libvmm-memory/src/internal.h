@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef MEM_INTERNAL_H
+#define MEM_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <vmm/memory.h>
+
+#define MEM_FANOUT 8u
+/* 8 * 8 * 8 * 8 >= VMM_MEM_REGIONS_MAX */
+#define MEM_LEVELS 4u
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* One mapping; every table that has it in a region holds a reference. */
+struct mem_backing {
+	/* Only touched when tables are made and released. */
+	uint32_t refs;
+	uint32_t flags;
+	uint8_t *host;
+	uint64_t len;
+	/* What to unmap, guard pages included; NULL for the caller's own mapping. */
+	void *map;
+	size_t map_len;
+	int fd;
+	uint32_t numa_policy;
+	uint64_t fd_offset;
+	uint64_t page_size;
+	uint64_t numa_nodes;
+	struct vmm_mem_dirty *dirty;
+	char *label;
+};
+
+/* What an access needs, in one cache line. A length never reaches 2^64, because the
+ * host maps it, so `gpa - region.gpa < region.len` is right for every address. */
+struct mem_region {
+	uint64_t gpa;
+	uint64_t len;
+	uint8_t *host;
+	/* NULL: not tracked. */
+	struct vmm_mem_dirty *dirty;
+	/* The address that byte 0 of the bitmap stands for. */
+	uint64_t dirty_base;
+	uint32_t flags;
+	uint32_t reserved_;
+	struct mem_backing *backing;
+	uint64_t reserved2_;
+};
+
+struct vmm_mem {
+	uint32_t count;
+	/* 0 for exactly one region: nothing to search. */
+	uint32_t levels;
+	/* level[0] has the last address of each region; an entry of level[k + 1] is the
+	 * greatest of eight of level[k]. Padded with UINT64_MAX to full eights. */
+	const uint64_t *level[MEM_LEVELS];
+	/* Bitmap of the whole address space, the caller's; NULL for none. */
+	struct vmm_mem_dirty *dirty;
+	/* Of the space that retired this table. */
+	struct vmm_mem *next;
+	uint64_t epoch;
+	/* The record after the last one has length 0: a search that ran off the end
+	 * finds it and hits nothing. */
+	struct mem_region regions[] __attribute__((aligned(64)));
+};
+
+/* How many of eight sorted numbers are below x; no branch, no dependent load. */
+static inline uint32_t mem_rank8(const uint64_t *a, uint64_t x)
+{
+	uint32_t lo = (uint32_t)(a[0] < x) + (a[1] < x) + (a[2] < x) + (a[3] < x);
+	uint32_t hi = (uint32_t)(a[4] < x) + (a[5] < x) + (a[6] < x) + (a[7] < x);
+
+	return lo + hi;
+}
+
+/* The first region that ends at or after @gpa, or the empty record. */
+static inline const struct mem_region *mem_find(const struct vmm_mem *mem, uint64_t gpa)
+{
+	uint32_t i = 0;
+
+	for (uint32_t l = mem->levels; l-- > 0;)
+		i = i * MEM_FANOUT + mem_rank8(mem->level[l] + i * MEM_FANOUT, gpa);
+	return &mem->regions[i];
+}
+
+/* Whether @r has all of [gpa, gpa + len), len > 0. */
+static inline bool mem_fits(const struct mem_region *r, uint64_t gpa, uint64_t len)
+{
+	uint64_t off = gpa - r->gpa;
+
+	return off < r->len && len <= r->len - off;
+}
+
+/*
+ * Check a range that begins in @r (as mem_find() gave it).
+ *
+ * Returns 0, -EFAULT for a hole, or -EROFS when writing is asked for and a region is
+ * read-only; a hole anywhere wins.
+ */
+int mem_check(const struct mem_region *r, uint64_t gpa, uint64_t len, uint32_t access);
+
+/* The part of [gpa, gpa + len) that is backed without a hole, and allows @access. */
+uint64_t mem_extent(const struct mem_region *r, uint64_t gpa, uint64_t len,
+		    uint32_t access);
+
+/* Fill @iov from a checked range; returns the entries needed, even beyond @max. */
+size_t mem_fill_iov(const struct mem_region *r, uint64_t gpa, uint64_t len,
+		    struct iovec *iov, size_t max);
+
+/* Note a write to a checked range. */
+void mem_dirty_range(const struct mem_region *r, uint64_t gpa, uint64_t len);
+
+/* Whether @cfg makes sense by itself. */
+int mem_backing_check(const struct vmm_mem_region *cfg, struct vmm_error *err);
+/* Map what was checked. */
+int mem_backing_new(const struct vmm_mem_region *cfg, struct mem_backing **out,
+		    struct vmm_error *err);
+struct mem_backing *mem_backing_get(struct mem_backing *backing);
+void mem_backing_put(struct mem_backing *backing);
+
+#endif
