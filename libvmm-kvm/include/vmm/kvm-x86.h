@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef VMM_KVM_X86_H
+#define VMM_KVM_X86_H
+
+/**
+ * @file vmm/kvm-x86.h
+ * What KVM has for x86 only: legacy interrupt controllers and timer, vCPU registers,
+ * CPUID and MSRs, and the state that a vCPU needs to boot.
+ *
+ * Everything is declared on every architecture; elsewhere than on x86_64 each call
+ * returns -EOPNOTSUPP and touches nothing. General rules and threads: see `vmm/kvm.h`.
+ */
+
+#include <vmm/kvm.h>
+
+VMM_BEGIN_DECLS
+
+struct kvm_clock_data;
+struct kvm_cpuid_entry2;
+struct kvm_debugregs;
+struct kvm_fpu;
+struct kvm_irqchip;
+struct kvm_lapic_state;
+struct kvm_msr_entry;
+struct kvm_pit_state2;
+struct kvm_regs;
+struct kvm_sregs;
+struct kvm_vcpu_events;
+struct kvm_xcrs;
+
+/**
+ * @name Machine
+ * @{
+ */
+
+/**
+ * Say where KVM may put three pages that Intel processors need for real mode: a place
+ * below 4 GiB without memory or devices.
+ *
+ * @retval 0        done
+ * @retval -EINVAL  not below 4 GiB by three pages
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_tss_addr(struct vmm_kvm_vm *vm, uint32_t gpa);
+
+/**
+ * Say where KVM may put one more such page, the identity map. Before the first vCPU.
+ *
+ * @retval 0        done
+ * @retval -EINVAL  a vCPU exists
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_identity_map_addr(struct vmm_kvm_vm *vm,
+							  uint64_t gpa);
+
+/**
+ * Create the in-kernel i8254 timer. Needs the interrupt controllers.
+ *
+ * @param vm     the machine
+ * @param flags  0 or KVM_PIT_SPEAKER_DUMMY, which answers port 0x61 as well
+ * @retval 0        done
+ * @retval -EEXIST  there is one already
+ * @retval -ENOENT  there is no in-kernel interrupt controller
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_create_pit2(struct vmm_kvm_vm *vm, uint32_t flags);
+
+/** Read the timer. @retval 0 done @retval -ENXIO there is none */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_pit2(struct vmm_kvm_vm *vm,
+					     struct kvm_pit_state2 *out);
+
+/** Set the timer. @retval 0 done @retval -ENXIO there is none */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_pit2(struct vmm_kvm_vm *vm,
+					     const struct kvm_pit_state2 *state);
+
+/**
+ * Read an interrupt controller.
+ *
+ * @param vm        the machine
+ * @param chip_id   KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE or _IOAPIC
+ * @param[out] out  its state
+ * @retval 0        done
+ * @retval -EINVAL  no such controller
+ * @retval -ENXIO   none is in the kernel
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_irqchip(struct vmm_kvm_vm *vm, uint32_t chip_id,
+						struct kvm_irqchip *out);
+
+/** Set an interrupt controller, the one that `chip_id` names; as the call above. */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_irqchip(struct vmm_kvm_vm *vm,
+						const struct kvm_irqchip *chip);
+
+/** Read the paravirtual clock. @retval 0 done */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_clock(struct vmm_kvm_vm *vm,
+					      struct kvm_clock_data *out);
+
+/** Set it; of the flags only KVM_CLOCK_REALTIME. @retval 0 done @retval -EINVAL flags */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm,
+					      const struct kvm_clock_data *clock);
+
+/** @} */
+
+/**
+ * @name Registers
+ * Each call passes one kernel structure. @retval 0 done
+ * @{
+ */
+
+/** Read the general registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_regs(struct vmm_kvm_vcpu *vcpu,
+					       struct kvm_regs *out);
+
+/** Set the general registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_regs(struct vmm_kvm_vcpu *vcpu,
+					       const struct kvm_regs *regs);
+
+/** Read segments, descriptor tables and control registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_sregs(struct vmm_kvm_vcpu *vcpu,
+						struct kvm_sregs *out);
+
+/** Set them. @retval -EINVAL a combination that the processor cannot have */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_sregs(struct vmm_kvm_vcpu *vcpu,
+						const struct kvm_sregs *sregs);
+
+/** Read x87 and SSE registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_fpu(struct vmm_kvm_vcpu *vcpu,
+					      struct kvm_fpu *out);
+
+/** Set x87 and SSE registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_fpu(struct vmm_kvm_vcpu *vcpu,
+					      const struct kvm_fpu *fpu);
+
+/** Read the local APIC. @retval -EINVAL it is not in the kernel */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_lapic(struct vmm_kvm_vcpu *vcpu,
+						struct kvm_lapic_state *out);
+
+/** Set the local APIC. @retval -EINVAL it is not in the kernel, or another id */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_lapic(struct vmm_kvm_vcpu *vcpu,
+						const struct kvm_lapic_state *lapic);
+
+/** Read the extended control registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_xcrs(struct vmm_kvm_vcpu *vcpu,
+					       struct kvm_xcrs *out);
+
+/** Set them. @retval -EINVAL features that the guest's CPUID does not have */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_xcrs(struct vmm_kvm_vcpu *vcpu,
+					       const struct kvm_xcrs *xcrs);
+
+/** Read the debug registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_debugregs(struct vmm_kvm_vcpu *vcpu,
+						    struct kvm_debugregs *out);
+
+/** Set the debug registers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_debugregs(struct vmm_kvm_vcpu *vcpu,
+						    const struct kvm_debugregs *regs);
+
+/** Read pending exceptions, interrupts and the like. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_events(struct vmm_kvm_vcpu *vcpu,
+						 struct kvm_vcpu_events *out);
+
+/** Set them, as far as `flags` says. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_events(struct vmm_kvm_vcpu *vcpu,
+						 const struct kvm_vcpu_events *events);
+
+/** Return the size in bytes of the XSAVE area of this VM's vCPUs, 4096 or more. */
+VMM_API size_t vmm_kvm_vm_get_xsave_size(const struct vmm_kvm_vm *vm);
+
+/**
+ * Read the XSAVE area.
+ *
+ * @param vcpu      the vCPU
+ * @param[out] buf  at least vmm_kvm_vm_get_xsave_size() bytes
+ * @param len       bytes in @p buf
+ * @retval 0        done
+ * @retval -ENOSPC  @p len is too small
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_xsave(struct vmm_kvm_vcpu *vcpu, void *buf,
+						size_t len);
+
+/**
+ * Set the XSAVE area.
+ *
+ * @param vcpu  the vCPU
+ * @param buf   at least vmm_kvm_vm_get_xsave_size() bytes: the kernel reads that many
+ * @param len   bytes in @p buf
+ * @retval 0        done
+ * @retval -ENOSPC  @p len is too small
+ * @retval -EINVAL  not a valid area
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_xsave(struct vmm_kvm_vcpu *vcpu,
+						const void *buf, size_t len);
+
+/**
+ * Read the frequency of the time stamp counter.
+ *
+ * @param[out] out  kHz
+ * @retval 0            done
+ * @retval -EOPNOTSUPP  it has no known frequency
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_tsc_khz(struct vmm_kvm_vcpu *vcpu,
+						  uint32_t *out);
+
+/** Set it. @retval 0 done @retval -EINVAL this host cannot scale to @p khz */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_tsc_khz(struct vmm_kvm_vcpu *vcpu,
+						  uint32_t khz);
+
+/**
+ * Describe registers in a few lines, for a log of a guest that crashed.
+ *
+ * @param regs      general registers
+ * @param sregs     the others
+ * @param[out] buf  room for the text, always NUL-terminated; may be NULL if @p size is 0
+ * @param size      bytes in @p buf
+ * @return length of the full text, as snprintf(); 0 on other architectures
+ */
+VMM_API size_t vmm_kvm_x86_describe_regs(const struct kvm_regs *regs,
+					 const struct kvm_sregs *sregs, char *buf,
+					 size_t size);
+
+/** @} */
+
+/**
+ * @name Model-specific registers
+ * @{
+ */
+
+/**
+ * List the MSRs that must be saved with a guest, or the feature MSRs of the host.
+ *
+ * @param kvm             the system
+ * @param features        false: the guest's; true: the host's feature MSRs
+ * @param[out] indices    room for @p max indices; may be NULL when @p max is 0
+ * @param max             room
+ * @param[out] out_count  how many there are, which may be more than @p max
+ * @retval 0        done
+ * @retval -E2BIG   the kernel wants more room without end
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_get_msr_indices(const struct vmm_kvm *kvm, bool features,
+						 uint32_t *indices, size_t max,
+						 size_t *out_count);
+
+/**
+ * Read feature MSRs of the host.
+ *
+ * @param kvm            the system
+ * @param[in,out] msrs   `index` tells which, `data` is filled
+ * @param count          entries
+ * @param[out] out_done  entries read, set in any case; may be NULL. On -ENXIO this is the
+ *                       index of the entry that failed
+ * @retval 0       done, all of them
+ * @retval -ENXIO  entry number *out_done was refused
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_get_feature_msrs(const struct vmm_kvm *kvm,
+						  struct kvm_msr_entry *msrs,
+						  size_t count, size_t *out_done);
+
+/** Read MSRs of a vCPU; any number of them, else as vmm_kvm_get_feature_msrs(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_msrs(struct vmm_kvm_vcpu *vcpu,
+					       struct kvm_msr_entry *msrs, size_t count,
+					       size_t *out_done);
+
+/** Write MSRs of a vCPU in order; any number of them, else as the call above. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_msrs(struct vmm_kvm_vcpu *vcpu,
+					       const struct kvm_msr_entry *msrs,
+					       size_t count, size_t *out_done);
+
+/** @} */
+
+/**
+ * @name CPUID
+ * @{
+ */
+
+/** A list of CPUID leaves. Opaque; owned by whoever made it. */
+struct vmm_kvm_x86_cpuid;
+
+/**
+ * Make an empty list.
+ *
+ * @param[out] out  the list, to be released with vmm_kvm_x86_cpuid_free()
+ * @retval 0        done
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_cpuid_new(struct vmm_kvm_x86_cpuid **out);
+
+/** Release @p cpuid. NULL is allowed. */
+VMM_API void vmm_kvm_x86_cpuid_free(struct vmm_kvm_x86_cpuid *cpuid);
+
+/**
+ * Copy a list.
+ *
+ * @param cpuid     the list
+ * @param[out] out  the copy, to be released with vmm_kvm_x86_cpuid_free()
+ * @retval 0        done
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_cpuid_clone(const struct vmm_kvm_x86_cpuid *cpuid,
+						 struct vmm_kvm_x86_cpuid **out);
+
+/** Return the number of entries. */
+VMM_API size_t vmm_kvm_x86_cpuid_get_count(const struct vmm_kvm_x86_cpuid *cpuid);
+
+/** Return entry number @p i, to be read or changed, or NULL; borrowed until the next call
+ *  that adds or removes one. */
+VMM_API struct kvm_cpuid_entry2 *vmm_kvm_x86_cpuid_get_entry(
+    struct vmm_kvm_x86_cpuid *cpuid, size_t i);
+
+/** Return the entry of @p function and @p index as the guest would find it, or NULL;
+ *  borrowed as by vmm_kvm_x86_cpuid_get_entry(). */
+VMM_API struct kvm_cpuid_entry2 *vmm_kvm_x86_cpuid_find(struct vmm_kvm_x86_cpuid *cpuid,
+							uint32_t function,
+							uint32_t index);
+
+/**
+ * Add an entry, or replace the one of the same function and index.
+ *
+ * @param cpuid  the list
+ * @param entry  copied
+ * @retval 0        done
+ * @retval -E2BIG   more than 256 entries, which is what the kernel takes
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_cpuid_add(struct vmm_kvm_x86_cpuid *cpuid,
+					       const struct kvm_cpuid_entry2 *entry);
+
+/** Remove every entry of @p function; none is fine. */
+VMM_API void vmm_kvm_x86_cpuid_remove(struct vmm_kvm_x86_cpuid *cpuid, uint32_t function);
+
+/**
+ * Get what this KVM can give a guest: the raw material of its CPUID.
+ *
+ * @param kvm       the system
+ * @param[out] out  the list, to be released with vmm_kvm_x86_cpuid_free()
+ * @retval 0        done
+ * @retval -E2BIG   the kernel wants more room without end
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_get_supported_cpuid(const struct vmm_kvm *kvm,
+						     struct vmm_kvm_x86_cpuid **out);
+
+/** Get what KVM can emulate although the host lacks it; as the call above. */
+VMM_API VMM_MUST_USE int vmm_kvm_get_emulated_cpuid(const struct vmm_kvm *kvm,
+						    struct vmm_kvm_x86_cpuid **out);
+
+/**
+ * Set the CPUID of a vCPU. Before its MSRs, which depend on it, and before its first run.
+ *
+ * @retval 0        done
+ * @retval -EINVAL  the kernel finds a contradiction, or the vCPU has run
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_cpuid(struct vmm_kvm_vcpu *vcpu,
+						const struct vmm_kvm_x86_cpuid *cpuid);
+
+/** Read it back; results as vmm_kvm_get_supported_cpuid(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_cpuid(struct vmm_kvm_vcpu *vcpu,
+						struct vmm_kvm_x86_cpuid **out);
+
+/** Most vCPUs of a topology: the ids of 8-bit APICs, but for the broadcast. */
+#define VMM_KVM_X86_CPUS_MAX 255u
+
+/** Where a vCPU stands among its like: one package with cores of equal threads. */
+struct vmm_kvm_x86_topology {
+	/** Size of this structure. */
+	size_t size;
+	/** Number of this vCPU from 0, which is its APIC id as well: give it to
+	 *  vmm_kvm_vcpu_open() and to the MADT. */
+	uint32_t cpu;
+	/** vCPUs in the package, 1 to #VMM_KVM_X86_CPUS_MAX. */
+	uint32_t cpu_count;
+	/** Threads of a core: 1, 2, 4 or 8. */
+	uint32_t threads_per_core;
+	/** Whether KVM emulates the TSC-deadline timer: KVM_CAP_TSC_DEADLINE_TIMER, and
+	 *  local APICs in the kernel. */
+	bool tsc_deadline;
+	/** Zero. */
+	uint8_t reserved_[3];
+};
+
+/** Defaults: the only vCPU. */
+#define VMM_KVM_X86_TOPOLOGY_INIT                                    \
+	{                                                            \
+		sizeof(struct vmm_kvm_x86_topology), 0, 1, 1, false, \
+		{                                                    \
+			0, 0, 0                                      \
+		}                                                    \
+	}
+
+/**
+ * Make the CPUID of one vCPU of what the host offers: say that there is a hypervisor,
+ * hide what a guest must not use, describe the topology in every leaf that has it (1, 4,
+ * 0xb, 0x1f; AMD 0x80000008, 0x8000001d, 0x8000001e).
+ *
+ * @param cpuid     the list, changed in place; left as it was on failure
+ * @param topology  the vCPU
+ * @retval 0        done
+ * @retval -EINVAL  a topology that cannot be
+ * @retval -E2BIG   unknown structure tail, or too many entries
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_cpuid_set_topology(
+    struct vmm_kvm_x86_cpuid *cpuid, const struct vmm_kvm_x86_topology *topology);
+
+/** @} */
+
+/**
+ * @name Boot
+ * @{
+ */
+
+/** How a vCPU starts. */
+enum vmm_kvm_x86_mode {
+	/** 64-bit with paging: Linux's 64-bit entry. */
+	VMM_KVM_X86_LONG64 = 1,
+	/** 32-bit without paging: PVH, Linux's 32-bit entry, bare-metal programs. */
+	VMM_KVM_X86_PROTECTED32 = 2,
+	/** 16-bit: firmware, boot sectors. */
+	VMM_KVM_X86_REAL16 = 3,
+};
+
+/**
+ * The state of a vCPU at its first instruction. What is not here is 0, as after a reset.
+ * In real mode `rip` is a linear address below 1 MiB: IP gets its low 16 bits, CS the
+ * rest.
+ */
+struct vmm_kvm_x86_boot {
+	/** Size of this structure. */
+	size_t size;
+	/** enum vmm_kvm_x86_mode */
+	uint32_t mode;
+	/** Selectors of flat code, flat data and task state in the table at `gdt_base`:
+	 * the segment registers are loaded as if from there. Ignored in real mode. */
+	uint16_t cs, ds, tr;
+	/** Last byte of each descriptor table, relative to its base. */
+	uint16_t gdt_limit, idt_limit;
+	/** Zero. */
+	uint16_t reserved_;
+	uint64_t gdt_base, idt_base;
+	/** Root of the page tables, for #VMM_KVM_X86_LONG64. */
+	uint64_t cr3;
+	uint64_t rip, rsp, rbp, rsi, rdi, rbx;
+};
+
+/** Defaults: 64-bit, selectors of Linux's boot protocol, no descriptor tables. */
+#define VMM_KVM_X86_BOOT_INIT                                                          \
+	{                                                                              \
+		sizeof(struct vmm_kvm_x86_boot), VMM_KVM_X86_LONG64, 0x10, 0x18, 0x20, \
+		    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                 \
+	}
+
+/**
+ * Work out the registers of a boot state. A pure function.
+ *
+ * @param boot             the state
+ * @param[out] out_regs    general registers
+ * @param[in,out] sregs    what the vCPU has, of which only the APIC base is kept
+ * @retval 0        done
+ * @retval -EINVAL  unknown mode, an entry beyond its reach, page tables in a mode without
+ *                  or none in the one with them
+ * @retval -E2BIG   unknown structure tail
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_boot_get_regs(const struct vmm_kvm_x86_boot *boot,
+						   struct kvm_regs *out_regs,
+						   struct kvm_sregs *sregs);
+
+/**
+ * Return the descriptor that belongs at a selector of the boot state, as the 8 bytes of a
+ * table in guest memory. A pure function, for who fills that table.
+ *
+ * @param boot      the state
+ * @param selector  its `cs`, `ds` or `tr`; another one gives the null descriptor
+ */
+VMM_API uint64_t vmm_kvm_x86_boot_get_descriptor(const struct vmm_kvm_x86_boot *boot,
+						 uint16_t selector);
+
+/** Give a vCPU the registers of a boot state; results as vmm_kvm_x86_boot_get_regs(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_boot_regs(struct vmm_kvm_vcpu *vcpu,
+						    const struct vmm_kvm_x86_boot *boot);
+
+/**
+ * Give a vCPU all that it needs before its first run, in the order that KVM needs: CPUID
+ * with its topology, MSRs as after a reset by firmware (those that the host lacks are
+ * left out), FPU, the local APIC's LINT pins if it is in the kernel, and the boot state.
+ *
+ * @param vcpu      the vCPU; its id must be @ref vmm_kvm_x86_topology.cpu
+ * @param cpuid     what the host offers, from vmm_kvm_get_supported_cpuid(); not changed
+ * @param topology  where the vCPU stands
+ * @param boot      state of the first vCPU; NULL for the others, which wait until the
+ *                  guest starts them
+ * @param[out] err  the step that failed; may be NULL
+ * @retval 0        done
+ * @retval -EINVAL  a topology or boot state that cannot be
+ * @retval -E2BIG   unknown structure tail
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_setup(struct vmm_kvm_vcpu *vcpu,
+					    const struct vmm_kvm_x86_cpuid *cpuid,
+					    const struct vmm_kvm_x86_topology *topology,
+					    const struct vmm_kvm_x86_boot *boot,
+					    struct vmm_error *err);
+
+/** @} */
+
+VMM_DEFINE_CLEANUP(vmm_kvm_x86_cpuid, vmm_kvm_x86_cpuid_free)
+
+VMM_END_DECLS
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The calls for x86, where there is no x86. */
+#include <errno.h>
+#include <vmm/kvm-x86.h>
+
+int vmm_kvm_vm_set_tss_addr(struct vmm_kvm_vm *vm, uint32_t gpa)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_identity_map_addr(struct vmm_kvm_vm *vm, uint64_t gpa)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_create_pit2(struct vmm_kvm_vm *vm, uint32_t flags)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_pit2(struct vmm_kvm_vm *vm, struct kvm_pit_state2 *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_pit2(struct vmm_kvm_vm *vm, const struct kvm_pit_state2 *state)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_irqchip(struct vmm_kvm_vm *vm, uint32_t chip_id,
+			   struct kvm_irqchip *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_irqchip(struct vmm_kvm_vm *vm, const struct kvm_irqchip *chip)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_clock(struct vmm_kvm_vm *vm, struct kvm_clock_data *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm, const struct kvm_clock_data *clock)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_regs(struct vmm_kvm_vcpu *vcpu, struct kvm_regs *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_regs(struct vmm_kvm_vcpu *vcpu, const struct kvm_regs *regs)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_sregs(struct vmm_kvm_vcpu *vcpu, struct kvm_sregs *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_sregs(struct vmm_kvm_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_fpu(struct vmm_kvm_vcpu *vcpu, struct kvm_fpu *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_fpu(struct vmm_kvm_vcpu *vcpu, const struct kvm_fpu *fpu)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_lapic(struct vmm_kvm_vcpu *vcpu, struct kvm_lapic_state *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_lapic(struct vmm_kvm_vcpu *vcpu, const struct kvm_lapic_state *lapic)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_xcrs(struct vmm_kvm_vcpu *vcpu, struct kvm_xcrs *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_xcrs(struct vmm_kvm_vcpu *vcpu, const struct kvm_xcrs *xcrs)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_debugregs(struct vmm_kvm_vcpu *vcpu, struct kvm_debugregs *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_debugregs(struct vmm_kvm_vcpu *vcpu,
+			       const struct kvm_debugregs *regs)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_events(struct vmm_kvm_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_events(struct vmm_kvm_vcpu *vcpu,
+			    const struct kvm_vcpu_events *events)
+{
+	return -EOPNOTSUPP;
+}
+
+size_t vmm_kvm_vm_get_xsave_size(const struct vmm_kvm_vm *vm)
+{
+	return 0;
+}
+
+int vmm_kvm_vcpu_get_xsave(struct vmm_kvm_vcpu *vcpu, void *buf, size_t len)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_xsave(struct vmm_kvm_vcpu *vcpu, const void *buf, size_t len)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_tsc_khz(struct vmm_kvm_vcpu *vcpu, uint32_t *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_tsc_khz(struct vmm_kvm_vcpu *vcpu, uint32_t khz)
+{
+	return -EOPNOTSUPP;
+}
+
+size_t vmm_kvm_x86_describe_regs(const struct kvm_regs *regs,
+				 const struct kvm_sregs *sregs, char *buf, size_t size)
+{
+	return 0;
+}
+
+int vmm_kvm_get_msr_indices(const struct vmm_kvm *kvm, bool features, uint32_t *indices,
+			    size_t max, size_t *out_count)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_get_feature_msrs(const struct vmm_kvm *kvm, struct kvm_msr_entry *msrs,
+			     size_t count, size_t *out_done)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_msrs(struct vmm_kvm_vcpu *vcpu, struct kvm_msr_entry *msrs,
+			  size_t count, size_t *out_done)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_msrs(struct vmm_kvm_vcpu *vcpu, const struct kvm_msr_entry *msrs,
+			  size_t count, size_t *out_done)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_x86_cpuid_new(struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+void vmm_kvm_x86_cpuid_free(struct vmm_kvm_x86_cpuid *cpuid)
+{
+}
+
+int vmm_kvm_x86_cpuid_clone(const struct vmm_kvm_x86_cpuid *cpuid,
+			    struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+size_t vmm_kvm_x86_cpuid_get_count(const struct vmm_kvm_x86_cpuid *cpuid)
+{
+	return 0;
+}
+
+struct kvm_cpuid_entry2 *vmm_kvm_x86_cpuid_get_entry(struct vmm_kvm_x86_cpuid *cpuid,
+						     size_t i)
+{
+	return NULL;
+}
+
+struct kvm_cpuid_entry2 *vmm_kvm_x86_cpuid_find(struct vmm_kvm_x86_cpuid *cpuid,
+						uint32_t function, uint32_t index)
+{
+	return NULL;
+}
+
+int vmm_kvm_x86_cpuid_add(struct vmm_kvm_x86_cpuid *cpuid,
+			  const struct kvm_cpuid_entry2 *entry)
+{
+	return -EOPNOTSUPP;
+}
+
+void vmm_kvm_x86_cpuid_remove(struct vmm_kvm_x86_cpuid *cpuid, uint32_t function)
+{
+}
+
+int vmm_kvm_get_supported_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_get_emulated_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_cpuid(struct vmm_kvm_vcpu *vcpu,
+			   const struct vmm_kvm_x86_cpuid *cpuid)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_cpuid(struct vmm_kvm_vcpu *vcpu, struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_x86_cpuid_set_topology(struct vmm_kvm_x86_cpuid *cpuid,
+				   const struct vmm_kvm_x86_topology *topology)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_x86_boot_get_regs(const struct vmm_kvm_x86_boot *boot,
+			      struct kvm_regs *out_regs, struct kvm_sregs *sregs)
+{
+	return -EOPNOTSUPP;
+}
+
+uint64_t vmm_kvm_x86_boot_get_descriptor(const struct vmm_kvm_x86_boot *boot,
+					 uint16_t selector)
+{
+	return 0;
+}
+
+int vmm_kvm_vcpu_set_boot_regs(struct vmm_kvm_vcpu *vcpu,
+			       const struct vmm_kvm_x86_boot *boot)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_setup(struct vmm_kvm_vcpu *vcpu, const struct vmm_kvm_x86_cpuid *cpuid,
+		       const struct vmm_kvm_x86_topology *topology,
+		       const struct vmm_kvm_x86_boot *boot, struct vmm_error *err)
+{
+	return -EOPNOTSUPP;
+}
