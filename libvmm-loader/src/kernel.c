@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "options.h"
+#include "plan.h"
+#include "probe.h"
+
+static int refuse_other(const struct load_input *in,
+			const struct vmm_load_probe_result *p, struct vmm_error *err)
+{
+	if (p->format == VMM_LOAD_FORMAT_UNKNOWN)
+		return vmm_error_set(err, -ENOEXEC,
+				     "%s: not a kernel: none of the known formats",
+				     in->name);
+	return vmm_error_at(err, -EOPNOTSUPP, 0, 0, p->detail,
+			    "%s: recognised, but cannot be loaded by this build: %s",
+			    in->name, p->description);
+}
+
+/* An ELF of the wrong machine is refused by its own loader, which says more. */
+static int check_arch(const struct load_input *in, const struct vmm_load_probe_result *p,
+		      uint32_t arch, struct vmm_error *err)
+{
+	if (arch == VMM_LOAD_ARCH_ANY || p->format == VMM_LOAD_FORMAT_ELF ||
+	    p->arch == VMM_LOAD_ARCH_ANY || p->arch == arch)
+		return 0;
+	return vmm_error_at(err, -ENOEXEC, 0, arch, p->arch,
+			    "%s: not a kernel for this machine: %s, expected %s",
+			    in->name, p->description, load_arch_name(arch));
+}
+
+static int make_plan(const struct load_format_args *args,
+		     const struct vmm_load_probe_result *p, struct load_plan *plan,
+		     struct vmm_load_result *result, struct vmm_error *err)
+{
+	switch (p->format) {
+	case VMM_LOAD_FORMAT_ELF:
+		return load_plan_elf(args, plan, result, err);
+	case VMM_LOAD_FORMAT_BZIMAGE:
+		return load_plan_bzimage(args, plan, result, err);
+	case VMM_LOAD_FORMAT_ARM64_IMAGE:
+	case VMM_LOAD_FORMAT_RISCV_IMAGE:
+		return load_plan_image(args, p->format, plan, result, err);
+	default:
+		return refuse_other(args->in, p, err);
+	}
+}
+
+static int load_input(const struct vmm_mem *mem, const struct load_input *in,
+		      const struct vmm_load_kernel_opts *opts,
+		      struct vmm_load_result *out, struct vmm_error *err)
+{
+	struct load_format_args args = { in, opts, mem };
+	struct vmm_load_probe_result probe;
+	struct load_plan plan = { .min_gpa = opts->min_gpa };
+	struct vmm_load_result result = {
+		.entry = VMM_LOAD_NONE,
+		.entry32 = VMM_LOAD_NONE,
+		.pvh_entry = VMM_LOAD_NONE,
+	};
+	int ret = load_probe_input(in, &probe, err);
+
+	if (ret == 0)
+		ret = check_arch(in, &probe, opts->arch, err);
+	if (ret < 0)
+		return ret;
+	result.format = probe.format;
+	result.arch = probe.arch;
+	if (plan.min_gpa == 0 && probe.arch == VMM_LOAD_ARCH_X86_64)
+		plan.min_gpa = UINT64_C(1) << 20;
+
+	ret = make_plan(&args, &probe, &plan, &result, err);
+	if (ret == 0)
+		ret = load_plan_check(&plan, in, mem, opts->map, err);
+	if (ret == 0)
+		ret = load_plan_commit(&plan, in, mem, opts->map, err);
+	if (ret < 0)
+		return ret;
+	load_plan_span(&plan, &result.first_gpa, &result.last_gpa);
+	*out = result;
+	return 0;
+}
+
+int vmm_load_kernel(const struct vmm_mem *mem, const struct vmm_load_source *source,
+		    const struct vmm_load_kernel_opts *opts, struct vmm_load_result *out,
+		    struct vmm_error *err)
+{
+	struct vmm_load_kernel_opts o = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct load_input in;
+	int ret = opts ? load_options_copy(&o, sizeof(o), opts) : 0;
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "kernel: unknown option structure size");
+	if (o.arch > VMM_LOAD_ARCH_RISCV64 || o.reserved_)
+		return vmm_error_at(err, -EINVAL, 0, VMM_LOAD_ARCH_RISCV64, o.arch,
+				    "kernel: no such machine: %u", o.arch);
+
+	ret = load_input_open(source, &in, err);
+	return ret < 0 ? ret : load_input(mem, &in, &o, out, err);
+}
