@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "virtq.h"
+
+/* Event suppression areas: off_wrap, then flags. */
+#define EVENT_OFF 0u
+#define EVENT_FLAGS 1u
+
+static bool is_avail(uint32_t flags, bool wrap)
+{
+	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
+}
+
+static struct virtq_desc snapshot_acquire(const struct virtq_desc *d)
+{
+	struct virtq_desc copy;
+
+	/* Flags are in the second word; the address must not be read before them. */
+	copy.rest = le64toh(__atomic_load_n(&d->rest, __ATOMIC_ACQUIRE));
+	copy.addr = le64toh(__atomic_load_n(&d->addr, __ATOMIC_RELAXED));
+	return copy;
+}
+
+/* virtio 1.2, 2.8.7: entries in table order; only WRITE counts in their flags. */
+static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
+			 struct virtq_desc head)
+{
+	int n = virtq_indirect_copy(q, head.addr, desc_len(head));
+
+	for (int i = 0; i < n; i++) {
+		struct virtq_desc d = { le64toh(q->table[i].addr),
+					le64toh(q->table[i].rest) };
+		int ret =
+		    virtq_seg(q, w, d.addr, desc_len(d), packed_flags(d) & DESC_F_WRITE);
+
+		if (ret < 0)
+			return ret;
+	}
+	return n < 0 ? n : 0;
+}
+
+static int walk_one(struct vmm_virtq *q, struct virtq_walk *w, struct virtq_desc d,
+		    bool first)
+{
+	uint32_t flags = packed_flags(d);
+
+	if (!(flags & DESC_F_INDIRECT))
+		return virtq_seg(q, w, d.addr, desc_len(d), flags & DESC_F_WRITE);
+	/* 2.8.19: an indirect descriptor stands alone. */
+	if (!first || (flags & DESC_F_NEXT))
+		return -EBADMSG;
+	return walk_indirect(q, w, d);
+}
+
+static void advance(const struct vmm_virtq *q, uint16_t *slot, bool *wrap, uint32_t by)
+{
+	uint32_t next = *slot + by;
+
+	if (next >= q->num) {
+		next -= q->num;
+		*wrap = !*wrap;
+	}
+	*slot = (uint16_t)next;
+}
+
+/*
+ * A bad buffer is remembered and the walk goes on, because the id and the number of
+ * slots are only known at the end. A chain without a good end leaves no way to tell where
+ * the next one starts: the ring is broken then.
+ */
+int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
+{
+	struct virtq_walk w = { .iov = chain->iov, .max = chain->iov_max };
+	struct virtq_desc d = snapshot_acquire(&q->desc[q->next_avail]);
+	uint32_t room = q->num - q->outstanding, n = 0;
+	uint16_t slot = q->next_avail, id;
+	bool wrap = q->avail_wrap;
+	int ret = 0;
+
+	if (!is_avail(packed_flags(d), wrap))
+		return -EAGAIN;
+	for (;;) {
+		if (VIRTQ_UNLIKELY(n == room || !is_avail(packed_flags(d), wrap)))
+			return virtq_die(q);
+		if (VIRTQ_LIKELY(ret == 0))
+			ret = walk_one(q, &w, d, n == 0);
+		n++;
+		advance(q, &slot, &wrap, 1);
+		if (!(packed_flags(d) & DESC_F_NEXT))
+			break;
+		d = desc_snapshot(&q->desc[slot]);
+	}
+
+	id = packed_id(d);
+	if (VIRTQ_UNLIKELY(id >= q->num || q->slots[id].state != SLOT_FREE))
+		return virtq_die(q);
+	q->next_avail = slot;
+	q->avail_wrap = wrap;
+	q->outstanding += n;
+	if (VIRTQ_UNLIKELY(ret < 0))
+		return virtq_refuse(q, id, (uint16_t)n, false, ret);
+	virtq_take(q, chain, &w, id, (uint16_t)n, false);
+	return 0;
+}
+
+static uint16_t put(struct vmm_virtq *q, const struct vmm_virtq_used *used, uint16_t slot,
+		    bool wrap)
+{
+	uint16_t id = (uint16_t)used->token;
+	uint32_t *len = (uint32_t *)(void *)&q->desc[slot].rest;
+	uint16_t *words = (uint16_t *)(void *)&q->desc[slot].rest;
+	uint32_t flags = wrap ? DESC_F_AVAIL | DESC_F_USED : 0;
+
+	store32(len, used->len);
+	store16(&words[2], id);
+	return (uint16_t)(flags | (used->len > 0 ? DESC_F_WRITE : 0));
+}
+
+/* The driver looks at the first of these slots next, so writing its flags last shows it
+ * all of them at once. */
+void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
+{
+	uint16_t *first = NULL;
+	uint16_t first_flags = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t descs = q->slots[(uint16_t)elems[i].token].descs;
+		uint16_t *flags = (uint16_t *)(void *)&q->desc[q->next_used].rest + 3;
+		uint16_t value = put(q, &elems[i], q->next_used, q->used_wrap);
+
+		if (i == 0) {
+			first = flags;
+			first_flags = value;
+		} else {
+			store16_release(flags, value);
+		}
+		advance(q, &q->next_used, &q->used_wrap, descs);
+		q->outstanding -= descs;
+		if (__builtin_add_overflow(q->added, descs, &q->added))
+			q->added = UINT32_MAX;
+	}
+	if (first)
+		store16_release(first, first_flags);
+}
+
+bool virtq_packed_enable_notification(struct vmm_virtq *q)
+{
+	uint16_t *event = (uint16_t *)(void *)q->device;
+	uint32_t flags;
+
+	if (q->event_idx) {
+		store16(&event[EVENT_OFF],
+			(uint16_t)(q->next_avail | (q->avail_wrap ? 1u << 15 : 0)));
+		store16_release(&event[EVENT_FLAGS], EVENT_F_DESC);
+	} else {
+		store16(&event[EVENT_FLAGS], EVENT_F_ENABLE);
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	flags = packed_flags(desc_snapshot(&q->desc[q->next_avail]));
+	return is_avail(flags, q->avail_wrap);
+}
+
+bool virtq_packed_wants_interrupt(struct vmm_virtq *q)
+{
+	uint32_t added = q->added;
+	uint16_t flags, off_wrap, event;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	flags = load16_acquire(&q->driver[EVENT_FLAGS]);
+	if (flags == EVENT_F_DISABLE)
+		return false;
+	if (flags != EVENT_F_DESC || !q->event_idx || added >= q->num)
+		return true;
+
+	off_wrap = load16(&q->driver[EVENT_OFF]);
+	event = off_wrap & 0x7fff;
+	if ((off_wrap >> 15) != q->used_wrap)
+		event = (uint16_t)(event - q->num);
+	return virtq_event_passed(event, q->next_used, (uint16_t)(q->next_used - added));
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The calls made for each chain: bookkeeping that both ring formats share. */
+#include <string.h>
+
+#include "virtq.h"
+
+/* The refusal of a queue that is not live. */
+static int not_live(const struct vmm_virtq *q)
+{
+	return q->broken ? -ENOTRECOVERABLE : -ENOTCONN;
+}
+
+int virtq_die(struct vmm_virtq *q)
+{
+	if (!q->broken)
+		q->stats.broken++;
+	q->broken = true;
+	q->live = false;
+	return -ENOTRECOVERABLE;
+}
+
+static struct virtq_slot *slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
+				    bool redone, uint64_t room)
+{
+	struct virtq_slot *slot = &q->slots[head];
+
+	slot->writable = (uint32_t)room;
+	slot->pos = q->popped;
+	slot->descs = descs;
+	slot->state = SLOT_INFLIGHT;
+	slot->redone = redone;
+	q->order[q->popped & q->order_mask] = head;
+	q->popped++;
+	q->inflight++;
+	return slot;
+}
+
+void virtq_take(struct vmm_virtq *q, struct vmm_virtq_chain *chain, struct virtq_walk *w,
+		uint16_t head, uint16_t descs, bool redone)
+{
+	const struct virtq_slot *slot =
+	    slot_fill(q, head, descs, redone, w->writable_len);
+
+	chain->token = virtq_token(q, head, slot->pos);
+	chain->readable_len = w->readable_len;
+	chain->writable_len = w->writable_len;
+	chain->readable_n = w->readable_n;
+	chain->writable_n = w->n - w->readable_n;
+	chain->head = head;
+	chain->reserved_ = 0;
+	q->stats.popped++;
+}
+
+static void put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
+{
+	if (q->packed) {
+		virtq_packed_put_n(q, elems, n);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			virtq_split_put(q, (uint32_t)i, (uint16_t)elems[i].token,
+					elems[i].len);
+		virtq_split_publish(q, (uint32_t)n);
+	}
+}
+
+/* IN_ORDER: show the driver what is done at the front of the line, in small batches. */
+static void flush_in_order(struct vmm_virtq *q)
+{
+	struct vmm_virtq_used batch[64];
+	size_t n;
+
+	do {
+		for (n = 0; n < 64 && q->oldest != q->popped; n++, q->oldest++) {
+			uint16_t head = q->order[q->oldest & q->order_mask];
+			struct virtq_slot *slot = &q->slots[head];
+
+			if (slot->state != SLOT_DONE)
+				break;
+			batch[n] =
+			    (struct vmm_virtq_used){ .token = head, .len = slot->len };
+			slot->state = SLOT_FREE;
+			q->held--;
+		}
+		put_n(q, batch, n);
+	} while (n == 64);
+}
+
+/* All of @p elems were checked and are TAKEN. */
+static void finish(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
+{
+	q->inflight -= (uint32_t)n;
+	if (VIRTQ_LIKELY(!q->in_order)) {
+		for (size_t i = 0; i < n; i++)
+			q->slots[(uint16_t)elems[i].token].state = SLOT_FREE;
+		put_n(q, elems, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct virtq_slot *slot = &q->slots[(uint16_t)elems[i].token];
+
+		slot->state = SLOT_DONE;
+		slot->len = elems[i].len;
+		q->held++;
+	}
+	flush_in_order(q);
+}
+
+int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone, int why)
+{
+	struct vmm_virtq_used used = { .token = head };
+
+	(void)slot_fill(q, head, descs, redone, 0);
+	q->stats.malformed++;
+	finish(q, &used, 1);
+	return why;
+}
+
+int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
+{
+	if (VIRTQ_UNLIKELY(!q->live))
+		return not_live(q);
+	return q->packed ? virtq_packed_pop(q, chain) : virtq_split_pop(q, chain);
+}
+
+static int find_inflight(struct vmm_virtq *q, uint64_t token, struct virtq_slot **out)
+{
+	uint16_t head = (uint16_t)token;
+	struct virtq_slot *slot;
+
+	if (VIRTQ_UNLIKELY(!q->live))
+		return not_live(q);
+	if (VIRTQ_UNLIKELY(token >> 32 != q->epoch))
+		return -ESTALE;
+	if (VIRTQ_UNLIKELY(head >= q->num))
+		return -ENOENT;
+	slot = &q->slots[head];
+	if (VIRTQ_UNLIKELY(slot->state != SLOT_INFLIGHT ||
+			   (uint16_t)slot->pos != (uint16_t)(token >> 16)))
+		return -ENOENT;
+	*out = slot;
+	return 0;
+}
+
+int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
+{
+	struct virtq_slot *slot;
+	int ret = find_inflight(q, token, &slot);
+
+	if (ret < 0)
+		return ret;
+	if (slot->pos != q->popped - 1)
+		return -EINVAL;
+
+	/* A repeated chain goes back to the list that keeps its head from being offered.
+	 */
+	slot->state = slot->redone ? SLOT_TAKEN : SLOT_FREE;
+	q->popped--;
+	q->inflight--;
+	q->stats.popped--;
+	if (slot->redone) {
+		q->redo_pos--;
+	} else if (!q->packed) {
+		q->next_avail--;
+	} else {
+		q->outstanding -= slot->descs;
+		if (q->next_avail < slot->descs) {
+			q->next_avail = (uint16_t)(q->next_avail + q->num);
+			q->avail_wrap = !q->avail_wrap;
+		}
+		q->next_avail = (uint16_t)(q->next_avail - slot->descs);
+	}
+	return 0;
+}
+
+int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
+{
+	struct vmm_virtq_used used = { .token = token, .len = len };
+	struct virtq_slot *slot;
+	int ret = find_inflight(q, token, &slot);
+
+	if (VIRTQ_UNLIKELY(ret < 0))
+		return ret;
+	if (VIRTQ_UNLIKELY(len > slot->writable))
+		return -EINVAL;
+
+	q->stats.used++;
+	if (VIRTQ_LIKELY(!q->in_order && !q->packed)) {
+		slot->state = SLOT_FREE;
+		q->inflight--;
+		virtq_split_put(q, 0, (uint16_t)token, len);
+		virtq_split_publish(q, 1);
+		return 0;
+	}
+	finish(q, &used, 1);
+	return 0;
+}
+
+int vmm_virtq_add_used_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
+			 size_t n)
+{
+	struct virtq_slot *slot;
+	size_t i;
+	int ret = 0;
+
+	if (!q->live)
+		return not_live(q);
+	/* A chain that is named twice is no longer in flight the second time. */
+	for (i = 0; i < n; i++) {
+		ret = find_inflight(q, elems[i].token, &slot);
+		if (ret == 0 && elems[i].len > slot->writable)
+			ret = -EINVAL;
+		if (ret < 0)
+			break;
+		slot->state = SLOT_TAKEN;
+	}
+	if (ret < 0) {
+		while (i-- > 0)
+			q->slots[(uint16_t)elems[i].token].state = SLOT_INFLIGHT;
+		return ret;
+	}
+
+	q->stats.used += n;
+	finish(q, elems, n);
+	return 0;
+}
+
+bool vmm_virtq_enable_notification(struct vmm_virtq *q)
+{
+	if (!q->live)
+		return false;
+	return q->packed ? virtq_packed_enable_notification(q)
+			 : virtq_split_enable_notification(q);
+}
+
+void vmm_virtq_disable_notification(struct vmm_virtq *q)
+{
+	uint16_t *words = (uint16_t *)(void *)q->device;
+
+	if (!q->live)
+		return;
+	/* Packed: flags behind the offset. Split with EVENT_IDX has no such flag; the
+	 * event index just stays behind, which is quiet enough. */
+	if (q->packed)
+		store16(&words[1], EVENT_F_DISABLE);
+	else if (!q->event_idx)
+		store16(&words[0], USED_F_NO_NOTIFY);
+}
+
+bool vmm_virtq_needs_notification(struct vmm_virtq *q)
+{
+	bool wanted;
+
+	if (VIRTQ_UNLIKELY(!q->live || q->added == 0))
+		return false;
+	wanted =
+	    q->packed ? virtq_packed_wants_interrupt(q) : virtq_split_wants_interrupt(q);
+	q->added = 0;
+	return wanted;
+}
+
+void vmm_virtq_break(struct vmm_virtq *q)
+{
+	(void)virtq_die(q);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "virtq.h"
+
+/* Available and used ring as arrays of 16-bit words: flags, idx, ring, event. */
+#define AVAIL_RING 2u
+#define USED_RING 4u
+#define USED_ELEM 8u
+
+static uint16_t *used_flags(struct vmm_virtq *q)
+{
+	return (uint16_t *)(void *)q->device;
+}
+
+static uint16_t *used_idx(struct vmm_virtq *q)
+{
+	return (uint16_t *)(void *)(q->device + 2);
+}
+
+static uint16_t *avail_event(struct vmm_virtq *q)
+{
+	return (uint16_t *)(void *)(q->device + USED_RING + USED_ELEM * q->num);
+}
+
+/* Entries of an indirect table, which was copied to q->table, form a chain of their own
+ * that may not leave the table, nest, or take more than what the queue size leaves. */
+static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
+			 struct virtq_desc head, uint32_t budget)
+{
+	int n = virtq_indirect_copy(q, head.addr, desc_len(head));
+	uint32_t i = 0;
+
+	if (n < 0)
+		return n;
+
+	while (budget-- > 0) {
+		struct virtq_desc d = { le64toh(q->table[i].addr),
+					le64toh(q->table[i].rest) };
+		uint32_t flags = split_flags(d);
+		int ret;
+
+		if (flags & DESC_F_INDIRECT)
+			return -EBADMSG;
+		ret = virtq_seg(q, w, d.addr, desc_len(d), flags & DESC_F_WRITE);
+		if (ret < 0 || !(flags & DESC_F_NEXT))
+			return ret;
+		i = split_next(d);
+		if (i >= (uint32_t)n)
+			return -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+/* virtio 1.2, 2.7.5: the whole chain, direct and indirect, is at most num long, which is
+ * also what ends a loop. */
+static int walk(struct vmm_virtq *q, struct virtq_walk *w, uint16_t head)
+{
+	uint32_t i = head;
+
+	for (uint32_t budget = q->num; budget > 0; budget--) {
+		struct virtq_desc d = desc_snapshot(&q->desc[i]);
+		uint32_t flags = split_flags(d);
+		int ret;
+
+		if (VIRTQ_UNLIKELY(flags & DESC_F_INDIRECT)) {
+			/* 2.7.5.3.1: never both; 2.7.5.3.2: WRITE means nothing here. */
+			if (flags & DESC_F_NEXT)
+				return -EBADMSG;
+			return walk_indirect(q, w, d, budget);
+		}
+		ret = virtq_seg(q, w, d.addr, desc_len(d), flags & DESC_F_WRITE);
+		if (ret < 0 || !(flags & DESC_F_NEXT))
+			return ret;
+		i = split_next(d);
+		if (VIRTQ_UNLIKELY(i >= q->num))
+			return -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+/* What the driver says is there must fit beside what we have: it has num heads, each can
+ * be out once. That refuses jumps ahead and steps back. */
+static int look_for_more(struct vmm_virtq *q)
+{
+	uint16_t idx = load16_acquire(&q->driver[1]);
+	uint16_t out = (uint16_t)(q->next_avail - q->next_used);
+
+	if (idx == q->next_avail)
+		return -EAGAIN;
+	if (VIRTQ_UNLIKELY((uint16_t)(idx - q->next_avail) > q->num - out))
+		return virtq_die(q);
+	q->avail_seen = idx;
+	return 0;
+}
+
+static int next_head(struct vmm_virtq *q, uint16_t *out, bool *out_redone)
+{
+	int ret;
+
+	*out_redone = q->redo_pos < q->redo_n;
+	if (VIRTQ_UNLIKELY(*out_redone)) {
+		*out = q->redo[q->redo_pos++];
+		return 0;
+	}
+	if (q->next_avail == q->avail_seen) {
+		ret = look_for_more(q);
+		if (ret < 0)
+			return ret;
+	}
+	*out = load16(&q->driver[AVAIL_RING + (q->next_avail & (q->num - 1))]);
+	if (VIRTQ_UNLIKELY(*out >= q->num || q->slots[*out].state != SLOT_FREE))
+		return virtq_die(q);
+	q->next_avail++;
+	return 0;
+}
+
+int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
+{
+	struct virtq_walk w = { .iov = chain->iov, .max = chain->iov_max };
+	bool redone;
+	uint16_t head;
+	int ret;
+
+	ret = next_head(q, &head, &redone);
+	if (ret < 0)
+		return ret;
+	ret = walk(q, &w, head);
+	if (VIRTQ_UNLIKELY(ret < 0))
+		return virtq_refuse(q, head, 1, redone, ret);
+	virtq_take(q, chain, &w, head, 1, redone);
+	return 0;
+}
+
+void virtq_split_put(struct vmm_virtq *q, uint32_t ahead, uint16_t head, uint32_t len)
+{
+	uint32_t slot = (q->next_used + ahead) & (q->num - 1);
+	uint32_t *elem = (uint32_t *)(void *)(q->device + USED_RING + USED_ELEM * slot);
+
+	store32(&elem[0], head);
+	store32(&elem[1], len);
+}
+
+void virtq_split_publish(struct vmm_virtq *q, uint32_t n)
+{
+	q->next_used = (uint16_t)(q->next_used + n);
+	store16_release(used_idx(q), q->next_used);
+	if (__builtin_add_overflow(q->added, n, &q->added))
+		q->added = UINT32_MAX;
+}
+
+bool virtq_split_enable_notification(struct vmm_virtq *q)
+{
+	if (q->event_idx)
+		store16(avail_event(q), q->next_avail);
+	else
+		store16(used_flags(q), 0);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return q->redo_pos < q->redo_n || load16(&q->driver[1]) != q->next_avail;
+}
+
+bool virtq_split_wants_interrupt(struct vmm_virtq *q)
+{
+	uint32_t added = q->added;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!q->event_idx)
+		return !(load16(&q->driver[0]) & AVAIL_F_NO_INTERRUPT);
+	/* The index went all the way round: each value was passed. */
+	if (added > UINT16_MAX)
+		return true;
+	return virtq_event_passed(load16(&q->driver[AVAIL_RING + q->num]), q->next_used,
+				  (uint16_t)(q->next_used - added));
+}

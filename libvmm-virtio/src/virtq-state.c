@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "virtq-setup.h"
+#include "virtq.h"
+
+/* Chains that the driver waits for: those handed out and those still to be repeated. */
+static uint32_t count_inflight(const struct vmm_virtq *q)
+{
+	return q->inflight + (q->redo_n - q->redo_pos);
+}
+
+int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
+{
+	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
+
+	if (q->held > 0 || (q->packed && q->inflight > 0))
+		return -EBUSY;
+	if (q->enabled) {
+		s.config = q->config;
+		s.config.size = sizeof(s.config);
+		s.next_avail = q->next_avail;
+		s.next_used = q->next_used;
+		s.avail_wrap = q->avail_wrap;
+		s.used_wrap = q->used_wrap;
+		s.added = q->added;
+		s.inflight = count_inflight(q);
+	}
+	s.broken = q->broken;
+	s.enabled = q->enabled;
+	*out = s;
+	return 0;
+}
+
+/* Oldest pop first; positions are compared as distances, because they wrap. */
+static int by_age(const void *a, const void *b, void *arg)
+{
+	const struct vmm_virtq *q = arg;
+	uint32_t x = q->popped - q->slots[*(const uint16_t *)a].pos;
+	uint32_t y = q->popped - q->slots[*(const uint16_t *)b].pos;
+
+	return (x < y) - (x > y);
+}
+
+size_t vmm_virtq_get_inflight(const struct vmm_virtq *q, uint16_t *heads, size_t max)
+{
+	size_t n = 0;
+
+	if (!q->enabled || count_inflight(q) > max)
+		return count_inflight(q);
+	for (uint32_t head = 0; head < q->num; head++) {
+		if (q->slots[head].state == SLOT_INFLIGHT)
+			heads[n++] = (uint16_t)head;
+	}
+	if (n > 0)
+		qsort_r(heads, n, sizeof(*heads), by_age, (void *)(uintptr_t)q);
+	for (uint32_t i = q->redo_pos; i < q->redo_n; i++)
+		heads[n++] = q->redo[i];
+	return n;
+}
+
+static bool position_is_sane(const struct vmm_virtq_state *s)
+{
+	if (s->avail_wrap > 1 || s->used_wrap > 1 || s->broken > 1)
+		return false;
+	if (s->config.features & VMM_VIRTIO_F_RING_PACKED)
+		return s->inflight == 0 && s->next_avail < s->config.num &&
+		       s->next_avail == s->next_used && s->avail_wrap == s->used_wrap;
+	return s->avail_wrap == 0 && s->used_wrap == 0 && s->inflight <= s->config.num &&
+	       s->inflight == (uint16_t)(s->next_avail - s->next_used);
+}
+
+/* Copy the heads; each exists and is named once. */
+static bool take_heads(struct vmm_virtq *q, const uint16_t *heads, uint32_t n)
+{
+	bool good = n == 0 || heads;
+
+	for (uint32_t i = 0; good && i < n; i++) {
+		good = heads[i] < q->num && q->slots[heads[i]].state == SLOT_FREE;
+		if (good) {
+			q->slots[heads[i]].state = SLOT_TAKEN;
+			q->redo[i] = heads[i];
+		}
+	}
+	q->redo_n = n;
+	return good;
+}
+
+static int restore_enabled(struct vmm_virtq *q, const struct vmm_mem *mem,
+			   const struct vmm_virtq_state *s, const uint16_t *heads,
+			   struct vmm_error *err)
+{
+	int ret;
+
+	if (!position_is_sane(s))
+		return vmm_error_set(err, -EBADMSG, "saved virtqueue contradicts itself");
+	ret = vmm_virtq_enable(q, mem, &s->config, err);
+	if (ret < 0)
+		return ret;
+	if (!take_heads(q, heads, s->inflight)) {
+		vmm_virtq_reset(q);
+		return vmm_error_set(err, -EBADMSG,
+				     "saved virtqueue has bad chains in flight");
+	}
+
+	q->next_avail = s->next_avail;
+	q->avail_seen = s->next_avail;
+	q->next_used = s->next_used;
+	q->avail_wrap = s->avail_wrap;
+	q->used_wrap = s->used_wrap;
+	q->added = s->added;
+	q->broken = s->broken;
+	q->live = !q->broken;
+	return 0;
+}
+
+int vmm_virtq_restore(struct vmm_virtq *q, const struct vmm_mem *mem,
+		      const struct vmm_virtq_state *state, const uint16_t *heads,
+		      struct vmm_error *err)
+{
+	struct vmm_virtq_state s, blank = VMM_VIRTQ_STATE_INIT;
+	int ret = options_copy(&s, sizeof(s), state, state->size);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "saved virtqueue of unknown layout");
+	if (q->enabled)
+		return vmm_error_set(err, -EBUSY, "virtqueue is enabled");
+	if (s.enabled == 1)
+		return restore_enabled(q, mem, &s, heads, err);
+	blank.size = s.size;
+	if (memcmp(&s, &blank, sizeof(s)) != 0)
+		return vmm_error_set(err, -EBADMSG, "saved virtqueue contradicts itself");
+	return 0;
+}

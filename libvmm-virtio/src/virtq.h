@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef VIRTQ_H
+#define VIRTQ_H
+
+#include <endian.h>
+#include <errno.h>
+
+#include <vmm/virtq.h>
+
+#define VIRTQ_LIKELY(x) __builtin_expect(!!(x), 1)
+#define VIRTQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Descriptor flags (virtio 1.2, 2.7.5 and 2.8.14). */
+#define DESC_F_NEXT 1u
+#define DESC_F_WRITE 2u
+#define DESC_F_INDIRECT 4u
+#define DESC_F_AVAIL (1u << 7)
+#define DESC_F_USED (1u << 15)
+
+/* Event suppression (virtio 1.2, 2.7.6.1, 2.7.8 and 2.8.14). */
+#define AVAIL_F_NO_INTERRUPT 1u
+#define USED_F_NO_NOTIFY 1u
+#define EVENT_F_ENABLE 0u
+#define EVENT_F_DISABLE 1u
+#define EVENT_F_DESC 2u
+
+/* 16 bytes of guest memory, always read as two words that are then taken apart. */
+struct virtq_desc {
+	uint64_t addr;
+	uint64_t rest;
+};
+
+/* Guest memory seen as a sorted array; what makes translating a buffer cheap. */
+struct virtq_region {
+	uint64_t gpa;
+	/* Length - 1, so that a region may end with the address space. */
+	uint64_t span;
+	uint8_t *host;
+	bool readonly;
+};
+
+enum virtq_slot_state { SLOT_FREE = 0, SLOT_INFLIGHT, SLOT_TAKEN, SLOT_DONE };
+
+/* What we know of a head; never read back from guest memory. */
+struct virtq_slot {
+	/* Room in the chain while it is in flight. */
+	uint32_t writable;
+	/* Length to report, once done. */
+	uint32_t len;
+	/* Which pop it was. */
+	uint32_t pos;
+	/* Ring slots (packed) that the chain takes. */
+	uint16_t descs;
+	uint8_t state;
+	/* Handed out from the list of a restored snapshot. */
+	bool redone;
+};
+
+struct vmm_virtq {
+	/* Enabled and not broken. */
+	bool live;
+	bool enabled;
+	bool broken;
+	bool packed;
+	bool event_idx;
+	bool indirect;
+	bool in_order;
+	/* Packed wrap counters. */
+	bool avail_wrap;
+	bool used_wrap;
+
+	uint16_t next_avail;
+	uint16_t next_used;
+	/* Split: avail.idx as it was last seen and found good. */
+	uint16_t avail_seen;
+	uint32_t num;
+	/* Used entries (packed: slots) since the driver was last considered. */
+	uint32_t added;
+	/* Packed: slots popped and not yet used. */
+	uint32_t outstanding;
+
+	/* Ring parts in our address space. */
+	struct virtq_desc *desc;
+	uint16_t *driver;
+	uint8_t *device;
+
+	/* The region that the last buffer was in. */
+	struct virtq_region mru;
+
+	struct virtq_slot *slots;
+	/* Heads by pop number, a power of two of them. */
+	uint16_t *order;
+	uint32_t order_mask;
+	/* Number of the next pop, and of the oldest chain not given back (IN_ORDER). */
+	uint32_t popped;
+	uint32_t oldest;
+	/* Held back by IN_ORDER. */
+	uint32_t held;
+	uint32_t inflight;
+	uint32_t epoch;
+
+	/* Chains of a restored snapshot that are to be handed out again. */
+	uint16_t *redo;
+	uint32_t redo_n;
+	uint32_t redo_pos;
+
+	/* Snapshot of the indirect table being walked. */
+	struct virtq_desc *table;
+
+	struct virtq_region *regions;
+	size_t region_n;
+	const struct vmm_mem *mem;
+
+	uint32_t max;
+	struct vmm_virtq_config config;
+	struct vmm_virtq_stats stats;
+};
+
+/* A walk in progress. */
+struct virtq_walk {
+	struct iovec *iov;
+	uint32_t n;
+	uint32_t max;
+	uint32_t readable_n;
+	bool writing;
+	uint64_t readable_len;
+	uint64_t writable_len;
+};
+
+static inline uint16_t load16(const uint16_t *p)
+{
+	return le16toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static inline uint16_t load16_acquire(const uint16_t *p)
+{
+	return le16toh(__atomic_load_n(p, __ATOMIC_ACQUIRE));
+}
+
+static inline void store16(uint16_t *p, uint16_t v)
+{
+	__atomic_store_n(p, htole16(v), __ATOMIC_RELAXED);
+}
+
+static inline void store16_release(uint16_t *p, uint16_t v)
+{
+	__atomic_store_n(p, htole16(v), __ATOMIC_RELEASE);
+}
+
+static inline void store32(uint32_t *p, uint32_t v)
+{
+	__atomic_store_n(p, htole32(v), __ATOMIC_RELAXED);
+}
+
+/* Each half is read once, whatever the compiler thinks of it. */
+static inline struct virtq_desc desc_snapshot(const struct virtq_desc *d)
+{
+	struct virtq_desc copy = {
+		.addr = le64toh(__atomic_load_n(&d->addr, __ATOMIC_RELAXED)),
+		.rest = le64toh(__atomic_load_n(&d->rest, __ATOMIC_RELAXED)),
+	};
+
+	return copy;
+}
+
+static inline uint32_t desc_len(struct virtq_desc d)
+{
+	return (uint32_t)d.rest;
+}
+
+/* Split: flags behind len, then next. */
+static inline uint32_t split_flags(struct virtq_desc d)
+{
+	return (uint16_t)(d.rest >> 32);
+}
+
+static inline uint32_t split_next(struct virtq_desc d)
+{
+	return (uint16_t)(d.rest >> 48);
+}
+
+/* Packed: id behind len, then flags. */
+static inline uint16_t packed_id(struct virtq_desc d)
+{
+	return (uint16_t)(d.rest >> 32);
+}
+
+static inline uint32_t packed_flags(struct virtq_desc d)
+{
+	return (uint16_t)(d.rest >> 48);
+}
+
+static inline uint64_t virtq_token(const struct vmm_virtq *q, uint16_t head, uint32_t pos)
+{
+	return (uint64_t)q->epoch << 32 | (uint64_t)(uint16_t)pos << 16 | head;
+}
+
+/* virtio 1.2, 2.7.7.2: was event passed when the index went from old to new? */
+static inline bool virtq_event_passed(uint16_t event, uint16_t new, uint16_t old)
+{
+	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+}
+
+int virtq_map_build(const struct vmm_mem *mem, struct virtq_region **out, size_t *out_n);
+int virtq_seg_slow(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa, uint32_t len,
+		   bool writable);
+int virtq_indirect_copy(struct vmm_virtq *q, uint64_t gpa, uint32_t len);
+
+int virtq_die(struct vmm_virtq *q);
+void virtq_take(struct vmm_virtq *q, struct vmm_virtq_chain *chain, struct virtq_walk *w,
+		uint16_t head, uint16_t descs, bool redone);
+int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone,
+		 int why);
+
+int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
+void virtq_split_put(struct vmm_virtq *q, uint32_t ahead, uint16_t head, uint32_t len);
+void virtq_split_publish(struct vmm_virtq *q, uint32_t n);
+bool virtq_split_enable_notification(struct vmm_virtq *q);
+bool virtq_split_wants_interrupt(struct vmm_virtq *q);
+
+int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
+void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
+			size_t n);
+bool virtq_packed_enable_notification(struct vmm_virtq *q);
+bool virtq_packed_wants_interrupt(struct vmm_virtq *q);
+
+/* Take one buffer into the walk: direction, sum and place are all checked here. */
+static inline int virtq_seg(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa,
+			    uint32_t len, bool writable)
+{
+	uint64_t off = gpa - q->mru.gpa;
+
+	if (writable) {
+		w->writing = true;
+		w->writable_len += len;
+	} else {
+		if (VIRTQ_UNLIKELY(w->writing))
+			return -EBADMSG;
+		w->readable_len += len;
+	}
+	if (VIRTQ_UNLIKELY(w->readable_len + w->writable_len > UINT32_MAX))
+		return -EBADMSG;
+
+	if (VIRTQ_UNLIKELY(len == 0 || w->n == w->max || off > q->mru.span ||
+			   len - 1 > q->mru.span - off || (writable && q->mru.readonly)))
+		return virtq_seg_slow(q, w, gpa, len, writable);
+
+	w->iov[w->n].iov_base = q->mru.host + off;
+	w->iov[w->n].iov_len = len;
+	w->n++;
+	w->readable_n += !writable;
+	return 0;
+}
+
+#endif
