@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef EVENT_INTERNAL_H
+#define EVENT_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <vmm/event.h>
+
+/* sys.c: the kernel and the heap, with results as we want them (-errno). Unit tests
+ * replace the whole file to make any of these fail. Calls of the hot path are not
+ * here. */
+int sys_epoll_create(void);
+int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *ptr);
+int sys_eventfd(void);
+int sys_timerfd(int clock);
+int sys_timerfd_set(int fd, int flags, uint64_t first_ns, uint64_t period_ns);
+int sys_signalfd(int signo);
+int sys_dup(int fd);
+int sys_dup_to(int fd, int to);
+void *sys_calloc(size_t n, size_t size);
+void *sys_realloc(void *p, size_t n, size_t size);
+void sys_futex_wait(const uint32_t *word, uint32_t value);
+void sys_futex_wake(const uint32_t *word);
+
+struct ev_list {
+	struct ev_list *prev, *next;
+};
+
+static inline void list_init(struct ev_list *l)
+{
+	l->prev = l->next = l;
+}
+
+static inline bool list_empty(const struct ev_list *l)
+{
+	return l->next == l;
+}
+
+static inline void list_append(struct ev_list *head, struct ev_list *l)
+{
+	l->prev = head->prev;
+	l->next = head;
+	head->prev->next = l;
+	head->prev = l;
+}
+
+/* Leaves @l a list of its own, so that taking it out twice is harmless. */
+static inline void list_remove(struct ev_list *l)
+{
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+	list_init(l);
+}
+
+#define list_entry(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
+
+enum ev_kind {
+	EV_FD,
+	EV_EVENTFD,
+	EV_TIMER,
+	EV_SIGNAL,
+	EV_DEFER,
+	EV_IDLE,
+	EV_WAKE, /* the loop's own */
+};
+
+enum {
+	EV_PRIORITIES = VMM_EVENT_PRIORITY_LAST + 1,
+	/* Rounds in which unread data of a hung-up source may stay the same. */
+	EV_HANGUP_UNREAD_LIMIT = 1000,
+};
+
+/* What means that the other side is gone. */
+#define EV_HANGUP ((uint32_t)(EPOLLHUP | EPOLLERR | EPOLLRDHUP))
+
+struct vmm_event_source {
+	/* What dispatch reads: one cache line. */
+	union {
+		vmm_event_fd_fn fd;
+		vmm_event_eventfd_fn eventfd;
+		vmm_event_timer_fn timer;
+		vmm_event_signal_fn signal;
+		vmm_event_source_fn plain;
+	} fn;
+	void *ctx;
+	struct vmm_event *loop;
+	/* The round in which it was armed: not called in this one. */
+	uint64_t armed_round;
+	int fd;		 /* ours; -1: none */
+	int caller_fd;	 /* what the callback is told */
+	uint32_t events; /* as asked for, with EPOLLET and EPOLLEXCLUSIVE */
+	uint8_t kind;
+	uint8_t enabled;
+	uint8_t priority;
+	bool registered; /* in the kernel's list */
+
+	bool removed;
+	bool always; /* a file without poll: ready in each round */
+	bool quiet;
+	bool nonblock; /* an eventfd that read() does not block on */
+	uint8_t signo;
+	uint32_t hangups;     /* rounds in a row without progress */
+	int64_t progress;     /* what was unread, or the file position, last time */
+	struct ev_list all;   /* in loop->sources or loop->removed */
+	struct ev_list ready; /* in loop->ready or loop->idle, or alone */
+};
+
+/* A function in the queue of other threads: from the pool, or on a caller's stack. */
+struct ev_job {
+	struct ev_list list;
+	vmm_event_fn post; /* NULL: a call */
+	vmm_event_call_fn call;
+	void *ctx;
+	struct vmm_event *caller; /* the loop that waits for a call, or NULL */
+	int result;
+	uint32_t state; /* enum ev_job_state; atomic */
+};
+
+enum ev_job_state {
+	EV_JOB_QUEUED,
+	EV_JOB_RUNNING,
+	EV_JOB_DONE,
+	EV_JOB_REFUSED,
+};
+
+struct vmm_event {
+	int epfd;
+	uint32_t max_events;
+	uint32_t budget;
+	uint32_t hangup_limit;
+	vmm_event_fn after_round;
+	void *after_ctx;
+
+	uint64_t round; /* 0: none yet */
+	bool dispatching;
+	bool stale; /* the kernel keeps a registration that we gave up */
+	uint32_t nr_sources;
+	uint32_t nr_prioritized; /* sources whose priority is not normal */
+	uint32_t nr_ready;	 /* length of the list */
+	uint32_t nr_removed;	 /* length of the list */
+	struct epoll_event *batch, *scratch;
+	uint32_t batch_len, batch_cap;
+	struct ev_list sources;
+	struct ev_list ready; /* ready without the kernel: deferred calls, files */
+	struct ev_list idle;
+	struct ev_list removed; /* to be freed at the end of the round */
+	uint64_t signals[2];	/* those with a source */
+
+	/* From here on: shared with other threads. */
+	struct vmm_event_source wake; /* an eventfd; readable: look at the queue */
+	pthread_mutex_t lock;
+	struct ev_list jobs, pool;
+	struct ev_job *pool_memory;
+	bool woken;		 /* under lock: somebody has written to wake */
+	bool closed;		 /* under lock: no more jobs */
+	uint32_t nr_jobs;	 /* written under lock, read anywhere */
+	uint32_t users;		 /* threads within post, call or stop */
+	uint32_t seq;		 /* futex: a call is done, or the loop was stopped */
+	uint64_t stop;		 /* EV_STOPPED | code, or 0 */
+	uintptr_t owner;	 /* pthread_self() of who ran it last, or 0 */
+	struct vmm_event *waits; /* the loop that our thread calls; atomic */
+	struct vmm_event *outer; /* the loop within whose callback we are run */
+};
+
+#define EV_STOPPED (UINT64_C(1) << 32)
+
+/* source.c */
+int source_new(struct vmm_event *loop, enum ev_kind kind, void *ctx,
+	       struct vmm_event_source **out);
+void source_drop(struct vmm_event_source *s);
+int source_register(struct vmm_event_source *s);
+int source_unregister(struct vmm_event_source *s);
+int source_rebuild(struct vmm_event *loop);
+void source_disable(struct vmm_event_source *s);
+void source_set_ready(struct vmm_event_source *s, bool ready);
+void source_free(struct vmm_event_source *s);
+void source_reap(struct vmm_event *loop);
+
+/* fd.c */
+uint32_t fd_dispatch(struct vmm_event_source *s, uint32_t events);
+uint32_t eventfd_dispatch(struct vmm_event_source *s);
+
+/* timer.c, signal.c */
+uint32_t timer_dispatch(struct vmm_event_source *s);
+uint32_t signal_dispatch(struct vmm_event_source *s);
+void signal_forget(struct vmm_event_source *s);
+
+/* remote.c */
+int remote_init(struct vmm_event *loop, uint32_t max_posts);
+void remote_close(struct vmm_event *loop);
+void remote_fini(struct vmm_event *loop);
+void remote_open(struct vmm_event *loop);
+void remote_enter(struct vmm_event *loop, struct vmm_event **saved);
+void remote_leave(struct vmm_event *loop, struct vmm_event *saved);
+void remote_wake(struct vmm_event *loop);
+void remote_woken(struct vmm_event *loop);
+uint32_t remote_run(struct vmm_event *loop, uint32_t budget);
+bool remote_pending(const struct vmm_event *loop);
+
+/* round.c */
+int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out);
+
+/* True if a round would find work that the kernel does not know of. */
+static inline bool loop_has_work(const struct vmm_event *loop)
+{
+	return loop->nr_ready > 0 || !list_empty(&loop->idle) || remote_pending(loop);
+}
+
+/* Makes the loop's descriptor readable for such work, for foreign loops. */
+static inline void loop_settle(struct vmm_event *loop)
+{
+	if (!loop->dispatching && loop_has_work(loop))
+		remote_wake(loop);
+}
+
+static inline bool loop_is_stopped(const struct vmm_event *loop, int *out_code)
+{
+	uint64_t stop = __atomic_load_n(&loop->stop, __ATOMIC_ACQUIRE);
+
+	if (stop && out_code)
+		*out_code = (int)(uint32_t)stop;
+	return stop != 0;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+
+static int wait_ns(struct vmm_event *loop, int max, int64_t timeout_ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / NS_PER_S),
+			       .tv_nsec = (long)(timeout_ns % NS_PER_S) };
+	int64_t ms = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS != 0);
+	int n = epoll_pwait2(loop->epfd, loop->batch, max, &ts, NULL);
+
+	/* Kernels before 5.11, and filters that do not know the call. */
+	if (n < 0 && (errno == ENOSYS || errno == EPERM))
+		n = epoll_wait(loop->epfd, loop->batch, max,
+			       ms > INT32_MAX ? INT32_MAX : (int)ms);
+	return n;
+}
+
+/* Fills the batch with what the kernel has and then what it does not know of. */
+static int round_collect(struct vmm_event *loop, int64_t timeout_ns)
+{
+	uint32_t room = loop->batch_cap - loop->nr_ready;
+	int max = (int)(room < loop->max_events ? room : loop->max_events);
+	int n;
+
+	if (timeout_ns != 0 && loop_has_work(loop))
+		timeout_ns = 0;
+	if (timeout_ns <= 0)
+		n = epoll_wait(loop->epfd, loop->batch, max, timeout_ns < 0 ? -1 : 0);
+	else
+		n = wait_ns(loop, max, timeout_ns);
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	loop->batch_len = n < 0 ? 0 : (uint32_t)n;
+	for (struct ev_list *l = loop->ready.next; l != &loop->ready; l = l->next) {
+		struct vmm_event_source *s =
+		    list_entry(l, struct vmm_event_source, ready);
+
+		loop->batch[loop->batch_len++] = (struct epoll_event){
+			.events = EPOLLIN | EPOLLOUT,
+			.data.ptr = s,
+		};
+	}
+	return 0;
+}
+
+static uint32_t event_priority(const struct epoll_event *ev)
+{
+	return ((const struct vmm_event_source *)ev->data.ptr)->priority;
+}
+
+/* Stable: equal priorities keep their order. */
+static void round_sort(struct vmm_event *loop)
+{
+	uint32_t at[EV_PRIORITIES + 1] = { 0 };
+	struct epoll_event *sorted = loop->scratch;
+
+	for (uint32_t i = 0; i < loop->batch_len; i++)
+		at[event_priority(&loop->batch[i]) + 1]++;
+	for (uint32_t p = 1; p < EV_PRIORITIES; p++)
+		at[p] += at[p - 1];
+	for (uint32_t i = 0; i < loop->batch_len; i++)
+		sorted[at[event_priority(&loop->batch[i])]++] = loop->batch[i];
+	loop->scratch = loop->batch;
+	loop->batch = sorted;
+}
+
+static uint32_t plain_dispatch(struct vmm_event_source *s)
+{
+	if (s->enabled == VMM_EVENT_ONESHOT)
+		source_disable(s);
+	s->fn.plain(s->ctx, s);
+	return 1;
+}
+
+static uint32_t dispatch(struct vmm_event *loop, struct vmm_event_source *s,
+			 uint32_t events)
+{
+	if (s->enabled == VMM_EVENT_OFF) {
+		/* Disabled or removed in this round, or the kernel has kept it. */
+		if (s->registered && source_unregister(s) < 0)
+			loop->stale = true;
+		return 0;
+	}
+	if (s->armed_round == loop->round)
+		return 0;
+	switch ((enum ev_kind)s->kind) {
+	case EV_FD:
+		return fd_dispatch(s, events);
+	case EV_EVENTFD:
+		return eventfd_dispatch(s);
+	case EV_TIMER:
+		return timer_dispatch(s);
+	case EV_SIGNAL:
+		return signal_dispatch(s);
+	case EV_DEFER:
+	case EV_IDLE:
+		return plain_dispatch(s);
+	case EV_WAKE:
+		remote_woken(loop);
+		return 0;
+	}
+	return 0;
+}
+
+/* Callbacks may add sources, which moves the batch: no pointer into it is kept. */
+static uint32_t round_dispatch(struct vmm_event *loop)
+{
+	uint32_t n = 0;
+
+	if (loop->nr_prioritized > 0 && loop->batch_len > 1)
+		round_sort(loop);
+	for (uint32_t i = 0; i < loop->batch_len; i++)
+		n += dispatch(loop, loop->batch[i].data.ptr, loop->batch[i].events);
+	return n;
+}
+
+static uint32_t round_idle(struct vmm_event *loop)
+{
+	loop->batch_len = 0;
+	for (struct ev_list *l = loop->idle.next; l != &loop->idle; l = l->next)
+		loop->batch[loop->batch_len++] = (struct epoll_event){
+			.data.ptr = list_entry(l, struct vmm_event_source, ready),
+		};
+	return round_dispatch(loop);
+}
+
+int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out)
+{
+	uint32_t n;
+	int ret = round_collect(loop, timeout_ns);
+
+	if (ret < 0)
+		return ret;
+	loop->round++;
+	loop->dispatching = true;
+	n = round_dispatch(loop);
+	if (remote_pending(loop))
+		n += remote_run(loop, loop->budget);
+	if (n == 0 && !list_empty(&loop->idle))
+		n = round_idle(loop);
+	if (loop->after_round)
+		loop->after_round(loop->after_ctx);
+	loop->dispatching = false;
+	/* Without memory or descriptors for it now, the next event asks again. */
+	if (loop->stale)
+		loop->stale = source_rebuild(loop) < 0;
+	if (loop->nr_removed > 0)
+		source_reap(loop);
+	*out = n;
+	return 0;
+}
