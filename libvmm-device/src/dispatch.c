@@ -106,31 +106,75 @@ static bool dispatch_slow(const struct access *a, const struct bus_entry *e,
 	}
 }
 
-static bool dispatch_read(struct bus_slot *slot, const struct bus_map *map, uint64_t addr,
-			  void *data, size_t len)
+static void fill_ones(void *data, size_t len)
 {
-	const struct bus_entry *e = map_find(map, addr);
+	static const uint64_t ones = UINT64_MAX;
+
+	switch (len) {
+	case 1:
+		memcpy(data, &ones, 1);
+		break;
+	case 2:
+		memcpy(data, &ones, 2);
+		break;
+	case 4:
+		memcpy(data, &ones, 4);
+		break;
+	case 8:
+		memcpy(data, &ones, 8);
+		break;
+	default:
+		memset(data, 0xff, len);
+	}
+}
+
+/* Whether the entry takes the access as it is, without anything to count. */
+static bool plain(const struct bus_entry *e, uint64_t addr, size_t len)
+{
+	return len <= 8 && e->plain_lens >> len & 1 && len - 1 <= e->last - addr;
+}
+
+static __attribute__((noinline)) bool read_slow(struct bus_slot *slot,
+						const struct bus_map *map,
+						const struct bus_entry *e, uint64_t addr,
+						void *data, size_t len)
+{
 	struct access a = { .slot = slot, .map = map, .in = data };
 
-	memset(data, 0xff, len);
-	if (e && width_ok(e, len) && len - 1 <= e->last - addr) {
-		deliver(&a, e, addr, 0, len);
-		return true;
-	}
 	return len ? dispatch_slow(&a, e, addr, len) : e != NULL;
 }
 
-static bool dispatch_write(struct bus_slot *slot, const struct bus_map *map,
-			   uint64_t addr, const void *data, size_t len)
+static __attribute__((noinline)) bool write_slow(struct bus_slot *slot,
+						 const struct bus_map *map,
+						 const struct bus_entry *e, uint64_t addr,
+						 const void *data, size_t len)
 {
-	const struct bus_entry *e = map_find(map, addr);
 	struct access a = { .slot = slot, .map = map, .out = data };
 
-	if (e && width_ok(e, len) && len - 1 <= e->last - addr) {
-		deliver(&a, e, addr, 0, len);
-		return true;
-	}
 	return len ? dispatch_slow(&a, e, addr, len) : e != NULL;
+}
+
+static inline bool dispatch_read(struct bus_slot *slot, const struct bus_map *map,
+				 uint64_t addr, void *data, size_t len)
+{
+	const struct bus_entry *e = map_find(map, addr);
+
+	fill_ones(data, len);
+	if (!e || !plain(e, addr, len) || !e->read)
+		return read_slow(slot, map, e, addr, data, len);
+	e->read(e->ctx, addr - e->base, data, len);
+	return true;
+}
+
+static inline bool dispatch_write(struct bus_slot *slot, const struct bus_map *map,
+				  uint64_t addr, const void *data, size_t len)
+{
+	const struct bus_entry *e = map_find(map, addr);
+
+	if (!e || !plain(e, addr, len) || !e->write)
+		return write_slow(slot, map, e, addr, data, len);
+	e->write(e->ctx, addr - e->base, data, len);
+	return true;
 }
 
 static const struct bus_map *current_map(const struct vmm_bus *bus)
@@ -138,68 +182,85 @@ static const struct bus_map *current_map(const struct vmm_bus *bus)
 	return __atomic_load_n(&bus->map, __ATOMIC_SEQ_CST);
 }
 
-static void slot_leave(struct bus_slot *slot)
+/* Threads start at different slots: the top bits of a multiplicative hash. */
+static inline struct bus_slot *slot_enter(struct vmm_bus *bus, uint64_t *out_seq)
 {
-	__atomic_store_n(&slot->seq, slot->seq + 1, __ATOMIC_RELEASE);
+	uint64_t self = (uint64_t)(uintptr_t)pthread_self();
+	uint32_t first = (uint32_t)(self * UINT64_C(0x9e3779b97f4a7c15) >> 57);
+	struct bus_slot *s = &bus->slots[first];
+
+	_Static_assert(BUS_SLOTS == 1u << (64 - 57), "the hash yields an index");
+	*out_seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
+	return slot_try(s, *out_seq) ? s : slot_claim(bus, first, out_seq);
 }
 
-/* See epoch.c for why a plain store is enough. */
-static void reader_enter(struct vmm_bus_reader *reader)
+static inline void slot_leave(struct bus_slot *slot, uint64_t seq)
+{
+	__atomic_store_n(&slot->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+/* Returns the seq from before; odd inside a callback of an outer dispatch, which then
+ * leaves for both. See epoch.c for why a plain store is enough. */
+static inline uint64_t reader_enter(struct vmm_bus_reader *reader)
 {
 	struct bus_slot *slot = &reader->slot;
+	uint64_t seq = slot->seq;
 
-	if (reader->depth++)
-		return;
+	if (seq & 1)
+		return seq;
 	if (reader->bus->light) {
-		__atomic_store_n(&slot->seq, slot->seq + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&slot->seq, seq + 1, __ATOMIC_RELAXED);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	} else {
-		(void)__atomic_exchange_n(&slot->seq, slot->seq + 1, __ATOMIC_SEQ_CST);
+		(void)__atomic_exchange_n(&slot->seq, seq + 1, __ATOMIC_SEQ_CST);
 	}
+	return seq;
 }
 
-static void reader_leave(struct vmm_bus_reader *reader)
+static inline void reader_leave(struct vmm_bus_reader *reader, uint64_t seq)
 {
-	if (--reader->depth == 0)
-		slot_leave(&reader->slot);
+	if (!(seq & 1))
+		slot_leave(&reader->slot, seq);
 }
 
 bool vmm_bus_read(struct vmm_bus *bus, uint64_t addr, void *data, size_t len)
 {
-	struct bus_slot *slot = slot_claim(bus);
+	uint64_t seq;
+	struct bus_slot *slot = slot_enter(bus, &seq);
 	bool found = dispatch_read(slot, current_map(bus), addr, data, len);
 
-	slot_leave(slot);
+	slot_leave(slot, seq);
 	return found;
 }
 
 bool vmm_bus_write(struct vmm_bus *bus, uint64_t addr, const void *data, size_t len)
 {
-	struct bus_slot *slot = slot_claim(bus);
+	uint64_t seq;
+	struct bus_slot *slot = slot_enter(bus, &seq);
 	bool found = dispatch_write(slot, current_map(bus), addr, data, len);
 
-	slot_leave(slot);
+	slot_leave(slot, seq);
 	return found;
 }
 
 bool vmm_bus_reader_read(struct vmm_bus_reader *reader, uint64_t addr, void *data,
 			 size_t len)
 {
-	bool found;
+	uint64_t seq = reader_enter(reader);
+	bool found =
+	    dispatch_read(&reader->slot, current_map(reader->bus), addr, data, len);
 
-	reader_enter(reader);
-	found = dispatch_read(&reader->slot, current_map(reader->bus), addr, data, len);
-	reader_leave(reader);
+	reader_leave(reader, seq);
 	return found;
 }
 
 bool vmm_bus_reader_write(struct vmm_bus_reader *reader, uint64_t addr, const void *data,
 			  size_t len)
 {
-	bool found;
+	uint64_t seq = reader_enter(reader);
+	bool found =
+	    dispatch_write(&reader->slot, current_map(reader->bus), addr, data, len);
 
-	reader_enter(reader);
-	found = dispatch_write(&reader->slot, current_map(reader->bus), addr, data, len);
-	reader_leave(reader);
+	reader_leave(reader, seq);
 	return found;
 }

@@ -51,20 +51,14 @@ static bool heavy_barrier(struct vmm_bus *bus)
 	return ok;
 }
 
-struct bus_slot *slot_claim(struct vmm_bus *bus)
+struct bus_slot *slot_claim(struct vmm_bus *bus, uint32_t first, uint64_t *out_seq)
 {
-	/* Threads start at different slots: the top bits of a multiplicative hash. */
-	uint64_t self = (uint64_t)(uintptr_t)pthread_self();
-	uint32_t first = (uint32_t)(self * UINT64_C(0x9e3779b97f4a7c15) >> 57);
-
 	for (;;) {
 		for (uint32_t i = 0; i < BUS_SLOTS; i++) {
 			struct bus_slot *s = &bus->slots[(first + i) % BUS_SLOTS];
-			uint64_t seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
 
-			if (!(seq & 1) && __atomic_compare_exchange_n(
-					      &s->seq, &seq, seq + 1, false,
-					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			*out_seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
+			if (slot_try(s, *out_seq))
 				return s;
 		}
 		(void)sched_yield();

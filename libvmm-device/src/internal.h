@@ -29,8 +29,6 @@ struct bus_slot {
 struct vmm_bus_reader {
 	struct bus_slot slot;
 	struct vmm_bus *bus;
-	/* Dispatch calls under way, one inside the other. */
-	uint32_t depth;
 	bool used;
 	/* Fixed once the reader is in the list; readers are reused, not freed. */
 	struct vmm_bus_reader *next;
@@ -62,18 +60,28 @@ struct bus_entry {
 	void *ctx;
 	struct bus_range *range;
 	uint32_t widths, flags;
-	uint64_t reserved_;
+	/* Bit n: an access of n bytes is allowed, and nothing has to be counted. */
+	uint32_t plain_lens;
+	uint32_t reserved_;
+};
+
+/* The entries in which addresses of one bucket can be: lo to lo + more. */
+struct bus_bucket {
+	uint16_t lo, more;
 };
 
 /* Immutable once published. */
 struct bus_map {
-	/* Addresses of the bus whose range is entries[table[addr] - 1]; NULL without. */
+	/* Small bus: the range of an address is entries[table[addr] - 1]; else NULL. */
 	const uint16_t *table;
+	/* Addresses from first to first + span, cut into buckets of 2^shift. */
+	uint64_t first, span;
+	uint32_t shift, count;
+	const struct bus_bucket *buckets;
 	/* starts[i] is entries[i].base, packed for the search. */
 	const uint64_t *starts;
 	const struct bus_entry *entries;
 	uint64_t last;
-	uint32_t count;
 	/* Retired maps, oldest first, and what was removed with each. */
 	struct bus_map *next_retired;
 	uint64_t stamp;
@@ -126,33 +134,42 @@ void map_free(struct bus_map *map);
 /* The entry that has @p addr, or NULL. */
 static inline const struct bus_entry *map_find(const struct bus_map *map, uint64_t addr)
 {
+	const struct bus_bucket *b;
 	const struct bus_entry *e;
+	const uint64_t *s;
 
 	if (map->table) {
-		uint16_t slot = addr <= map->last ? map->table[addr] : 0;
+		uint16_t at = addr <= map->last ? map->table[addr] : 0;
 
-		return slot ? &map->entries[slot - 1] : NULL;
+		return at ? &map->entries[at - 1] : NULL;
 	}
-
-	const uint64_t *s = map->starts;
-
-	/* No branch on the data: a guest's next address cannot be predicted. starts
-	 * holds one element even when the map is empty. */
-	for (uint32_t n = map->count; n > 1;) {
+	/* Below first, the difference wraps to more than any span. */
+	if (addr - map->first > map->span)
+		return NULL;
+	b = &map->buckets[(addr - map->first) >> map->shift];
+	s = &map->starts[b->lo];
+	/* No branch on the data: a guest's next address cannot be predicted. */
+	for (uint32_t n = b->more + 1u; n > 1;) {
 		uint32_t half = n / 2;
 
-		s += s[half] <= addr ? half : 0;
+		s += half & -(uint64_t)(s[half] <= addr);
 		n -= half;
 	}
 	e = &map->entries[s - map->starts];
-	/* Also refuses an address below base: the difference wraps to more than any
-	 * range that starts at base can have. */
-	return addr - e->base <= e->last - e->base && map->count ? e : NULL;
+	return addr - e->base <= e->last - e->base ? e : NULL;
 }
 
 /* epoch.c: who may still look at which map. */
 void epoch_init(struct vmm_bus *bus);
-struct bus_slot *slot_claim(struct vmm_bus *bus);
+static inline bool slot_try(struct bus_slot *s, uint64_t seq)
+{
+	return !(seq & 1) &&
+	       __atomic_compare_exchange_n(&s->seq, &seq, seq + 1, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* Finds a free slot, from @p first on. */
+struct bus_slot *slot_claim(struct vmm_bus *bus, uint32_t first, uint64_t *out_seq);
 void epoch_retire(struct vmm_bus *bus, struct bus_map *map);
 void epoch_release_all(struct vmm_bus *bus);
 void range_free(struct bus_range *range);

@@ -12,6 +12,12 @@ static size_t lines(size_t bytes)
 
 static void entry_fill(struct bus_entry *e, struct bus_range *range)
 {
+	uint32_t lens = 0;
+
+	for (uint32_t len = 1; len <= 8; len *= 2) {
+		if (range->widths & len && !(range->flags & VMM_BUS_COUNT))
+			lens |= UINT32_C(1) << len;
+	}
 	*e = (struct bus_entry){
 		.base = range->base,
 		.last = range->last,
@@ -21,46 +27,118 @@ static void entry_fill(struct bus_entry *e, struct bus_range *range)
 		.range = range,
 		.widths = range->widths,
 		.flags = range->flags,
+		.plain_lens = lens,
 	};
 }
 
-/* One block: header, entries, starts, table. */
+/* Where the parts of a map's one block are, and its size. */
+struct layout {
+	size_t entries, starts, table, buckets, size;
+};
+
+/*
+ * Buckets are the smallest power of two that needs at most four a range. Where ranges
+ * are spread evenly a bucket leaves one or two candidates; at worst, all ranges are in
+ * one bucket and the search within takes log2(ranges) steps.
+ */
+static uint32_t bucket_shift(uint64_t span, uint32_t count)
+{
+	uint32_t shift = 0;
+
+	while (shift < 63 && span >> shift >= 4 * (uint64_t)count)
+		shift++;
+	return shift;
+}
+
+static void lay_out(struct layout *l, const struct bus_map *map, bool direct)
+{
+	size_t slots = map->count ? map->count : 1;
+	size_t buckets = (size_t)(map->span >> map->shift) + 1;
+
+	l->entries = lines(sizeof(struct bus_map));
+	l->starts = l->entries + slots * sizeof(struct bus_entry);
+	l->table = l->starts + lines(slots * sizeof(uint64_t));
+	l->buckets = l->table;
+	if (direct)
+		l->buckets += lines(((size_t)map->last + 1) * sizeof(uint16_t));
+	l->size = l->buckets;
+	if (!direct)
+		l->size += lines(buckets * sizeof(struct bus_bucket));
+}
+
+static void fill_table(uint16_t *table, struct bus_range *const *ranges, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint64_t a = ranges[i]->base; a <= ranges[i]->last; a++)
+			table[a] = (uint16_t)(i + 1);
+	}
+}
+
+/* lo is the last range that starts at or before the bucket, lo + more the last one that
+ * starts in it. */
+static void fill_buckets(struct bus_bucket *buckets, const struct bus_map *map)
+{
+	uint32_t at = 0, n = (uint32_t)(map->span >> map->shift) + 1;
+
+	for (uint32_t b = 0; b < n; b++) {
+		uint64_t from = map->first + ((uint64_t)b << map->shift);
+		uint64_t to = from + ((UINT64_C(1) << map->shift) - 1);
+		uint32_t lo;
+
+		if (to < from)
+			to = UINT64_MAX;
+		while (at + 1 < map->count && map->starts[at + 1] <= from)
+			at++;
+		lo = at;
+		while (at + 1 < map->count && map->starts[at + 1] <= to)
+			at++;
+		buckets[b] = (struct bus_bucket){ .lo = (uint16_t)lo,
+						  .more = (uint16_t)(at - lo) };
+	}
+}
+
 int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
 	    struct bus_map **out)
 {
-	size_t slots = count ? count : 1;
-	size_t head = lines(sizeof(struct bus_map));
-	size_t entry_bytes = slots * sizeof(struct bus_entry);
-	size_t start_bytes = lines(slots * sizeof(uint64_t));
+	struct bus_map head = { .last = last, .count = count };
 	bool direct = last <= BUS_TABLE_LAST;
-	size_t table_bytes = direct ? lines(((size_t)last + 1) * sizeof(uint16_t)) : 0;
-	size_t size = head + entry_bytes + start_bytes + table_bytes;
-	uint8_t *block = aligned_alloc(CACHE_LINE, size);
-	struct bus_map *map = (void *)block;
 	struct bus_entry *entries;
+	struct bus_map *map;
+	struct layout l;
 	uint64_t *starts;
-	uint16_t *table;
+	uint8_t *block;
 
 	_Static_assert(sizeof(struct bus_entry) == CACHE_LINE, "one line an entry");
+	/* An empty map sends address 1 to the zeroed entry, which has only address 0. */
+	head.first = 1;
+	if (count) {
+		head.first = ranges[0]->base;
+		head.span = ranges[count - 1]->last - head.first;
+		head.shift = bucket_shift(head.span, count);
+	}
+	lay_out(&l, &head, direct);
+	block = aligned_alloc(CACHE_LINE, l.size);
 	if (!block)
 		return -ENOMEM;
-	memset(block, 0, size);
-	entries = (void *)(block + head);
-	starts = (void *)(block + head + entry_bytes);
-	table = (void *)(block + head + entry_bytes + start_bytes);
+	memset(block, 0, l.size);
 
+	map = (void *)block;
+	*map = head;
+	entries = (void *)(block + l.entries);
+	starts = (void *)(block + l.starts);
 	for (uint32_t i = 0; i < count; i++) {
 		entry_fill(&entries[i], ranges[i]);
 		starts[i] = ranges[i]->base;
-		for (uint64_t a = ranges[i]->base; direct && a <= ranges[i]->last; a++)
-			table[a] = (uint16_t)(i + 1);
 	}
-
-	map->table = direct ? table : NULL;
-	map->starts = starts;
 	map->entries = entries;
-	map->last = last;
-	map->count = count;
+	map->starts = starts;
+	if (direct) {
+		map->table = (void *)(block + l.table);
+		fill_table((void *)(block + l.table), ranges, count);
+	} else {
+		map->buckets = (void *)(block + l.buckets);
+		fill_buckets((void *)(block + l.buckets), map);
+	}
 	*out = map;
 	return 0;
 }

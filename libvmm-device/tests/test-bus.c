@@ -410,6 +410,22 @@ static void a_reader_dispatches_like_the_bus(void **state)
 	}
 }
 
+static void an_empty_bus_has_no_address(void **state)
+{
+	static const uint64_t addrs[] = { 0, 1, 2, UINT16_MAX, UINT64_MAX };
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(both); i++) {
+		VMM_CLEANUP(vmm_bus_free) struct vmm_bus *bus = test_bus(both[i]);
+		struct vmm_bus_info info;
+		uint8_t byte;
+
+		for (size_t a = 0; a < VMM_ARRAY_LEN(addrs); a++)
+			assert_false(vmm_bus_read(bus, addrs[a], &byte, 1));
+		assert_int_equal(vmm_bus_next(bus, 0, &info), -ENOENT);
+		assert_int_equal(vmm_bus_check(bus, 1, 1), -ENOENT);
+	}
+}
+
 static void free_takes_null(void **state)
 {
 	vmm_bus_free(NULL);
@@ -434,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_short_ops_table_is_completed_and_a_long_one_refused),
 		cmocka_unit_test(a_device_without_ops_reads_as_ones),
 		cmocka_unit_test(a_reader_dispatches_like_the_bus),
+		cmocka_unit_test(an_empty_bus_has_no_address),
 		cmocka_unit_test(free_takes_null),
 	};
 
