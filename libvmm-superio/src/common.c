@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+bool sio_is_zero(const void *p, size_t len)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < len; i++) {
+		if (b[i])
+			return false;
+	}
+	return true;
+}
+
+int sio_opts_in(void *dst, size_t known, const void *src)
+{
+	size_t size;
+
+	memset(dst, 0, known);
+	if (!src)
+		return 0;
+
+	memcpy(&size, src, sizeof(size));
+	if (size < sizeof(size))
+		return -EINVAL;
+	if (size > known && !sio_is_zero((const uint8_t *)src + known, size - known))
+		return -E2BIG;
+
+	memcpy(dst, src, size < known ? size : known);
+	return 0;
+}
+
+int sio_state_in(void *dst, size_t known, uint32_t version, const void *src,
+		 struct vmm_error *err)
+{
+	uint32_t got;
+	size_t size;
+
+	memcpy(&size, src, sizeof(size));
+	if (size < known)
+		return vmm_error_at(err, -EINVAL, 0, known, size,
+				    "state of %zu bytes, version 1 has %zu", size, known);
+
+	memcpy(&got, (const uint8_t *)src + sizeof(size), sizeof(got));
+	if (got != version)
+		return vmm_error_at(err, -EOPNOTSUPP, 0, version, got,
+				    "state version %u, this library knows %u", got,
+				    version);
+
+	if (!sio_is_zero((const uint8_t *)src + known, size - known))
+		return vmm_error_at(err, -E2BIG, known, known, size,
+				    "state holds more than this library knows");
+
+	memcpy(dst, src, known);
+	return 0;
+}
+
+int sio_state_out(void *dst, const void *src, size_t known)
+{
+	size_t size;
+
+	memcpy(&size, dst, sizeof(size));
+	if (size < known)
+		return -EINVAL;
+
+	memset(dst, 0, size);
+	memcpy(dst, src, known);
+	memcpy(dst, &size, sizeof(size));
+	return 0;
+}
+
+int sio_bad_state(struct vmm_error *err, const char *what, uint64_t got)
+{
+	return vmm_error_at(err, -EBADMSG, 0, 0, got, "impossible state: %s is %#llx",
+			    what, (unsigned long long)got);
+}
+
+uint64_t sio_boottime_ns(void *ctx)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+void sio_wall_clock(int64_t *seconds, uint32_t *ns)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	*seconds = ts.tv_sec;
+	*ns = (uint32_t)ts.tv_nsec;
+}
