@@ -3,7 +3,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "fifo.h"
 #include "internal.h"
+#include "ring.h"
 
 bool sio_is_zero(const void *p, size_t len)
 {
@@ -71,6 +73,63 @@ int sio_state_out(void *dst, const void *src, size_t known)
 	memcpy(dst, src, known);
 	memcpy(dst, &size, sizeof(size));
 	return 0;
+}
+
+void sio_stats_out(void *dst, const void *src, size_t known)
+{
+	size_t size;
+
+	memcpy(&size, dst, sizeof(size));
+	if (size < sizeof(size))
+		return;
+	memset(dst, 0, size);
+	memcpy(dst, src, size < known ? size : known);
+	memcpy(dst, &size, sizeof(size));
+}
+
+int sio_serial_opts_in(struct vmm_sio_serial_opts *o, struct vmm_sio_serial_ops *ops,
+		       const struct vmm_sio_serial_opts *opts)
+{
+	int ret;
+
+	ret = sio_opts_in(o, sizeof(*o), opts);
+	if (ret < 0)
+		return ret;
+	ret = sio_opts_in(ops, sizeof(*ops), o->ops);
+	if (ret < 0)
+		return ret;
+	if (o->output_ring == 0)
+		o->output_ring = VMM_SIO_SERIAL_RING_DEFAULT;
+	if (!sio_ring_size_ok(o->output_ring, VMM_SIO_SERIAL_RING_MIN,
+			      VMM_SIO_SERIAL_RING_MAX))
+		return -EINVAL;
+	if (o->overflow > VMM_SIO_OVERFLOW_DROP || o->flow > VMM_SIO_FLOW_NONE)
+		return -EINVAL;
+	return 0;
+}
+
+void sio_fifo_save(const struct sio_fifo *f, uint16_t *out)
+{
+	for (uint32_t i = 0; i < sio_fifo_len(f); i++)
+		out[i] = *sio_fifo_at(f, i);
+}
+
+void sio_fifo_load(struct sio_fifo *f, const uint16_t *in, uint32_t len)
+{
+	f->head = f->tail = 0;
+	for (uint32_t i = 0; i < len; i++)
+		sio_fifo_push(f, in[i]);
+}
+
+bool sio_fifo_check(const uint16_t *in, uint32_t len, uint32_t max, uint32_t mask)
+{
+	if (len > max)
+		return false;
+	for (uint32_t i = 0; i < len; i++) {
+		if (in[i] & ~mask)
+			return false;
+	}
+	return sio_is_zero(in + len, (max - len) * sizeof(in[0]));
 }
 
 int sio_bad_state(struct vmm_error *err, const char *what, uint64_t got)

@@ -42,4 +42,11 @@ static inline void sio_fifo_clear(struct sio_fifo *f)
 	f->tail = f->head;
 }
 
+/* To and from a saved state; the caller has checked what it loads. */
+void sio_fifo_save(const struct sio_fifo *f, uint16_t *out);
+void sio_fifo_load(struct sio_fifo *f, const uint16_t *in, uint32_t len);
+
+/* Are the first @len of @max entries within @mask and the rest 0? */
+bool sio_fifo_check(const uint16_t *in, uint32_t len, uint32_t max, uint32_t mask);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <vmm/base.h>
+#include <vmm/superio.h>
 
 #define sio_likely(x) __builtin_expect(!!(x), 1)
 #define sio_unlikely(x) __builtin_expect(!!(x), 0)
@@ -22,6 +22,13 @@ int sio_state_in(void *dst, size_t known, uint32_t version, const void *src,
 
 /* Hand a state of @known bytes out to the caller's @dst, whose size is set. */
 int sio_state_out(void *dst, const void *src, size_t known);
+
+/* Hand counters out: as many as the caller's @dst has, whose size is set. */
+void sio_stats_out(void *dst, const void *src, size_t known);
+
+/* Take and check the options of a UART; the ring's default is filled in. */
+int sio_serial_opts_in(struct vmm_sio_serial_opts *o, struct vmm_sio_serial_ops *ops,
+		       const struct vmm_sio_serial_opts *opts);
 
 /* Refuse a state: fill @err with what is wrong. */
 int sio_bad_state(struct vmm_error *err, const char *what, uint64_t got);

@@ -6,16 +6,6 @@
 
 #include "serial.h"
 
-static int check_opts(const struct vmm_sio_serial_opts *o)
-{
-	if (!sio_ring_size_ok(o->output_ring, VMM_SIO_SERIAL_RING_MIN,
-			      VMM_SIO_SERIAL_RING_MAX))
-		return -EINVAL;
-	if (o->overflow > VMM_SIO_OVERFLOW_DROP || o->flow > VMM_SIO_FLOW_NONE)
-		return -EINVAL;
-	return 0;
-}
-
 int vmm_sio_serial_new(const struct vmm_sio_serial_opts *opts,
 		       struct vmm_sio_serial **out)
 {
@@ -24,15 +14,7 @@ int vmm_sio_serial_new(const struct vmm_sio_serial_opts *opts,
 	struct vmm_sio_serial *s;
 	int ret;
 
-	ret = sio_opts_in(&o, sizeof(o), opts);
-	if (ret < 0)
-		return ret;
-	ret = sio_opts_in(&ops, sizeof(ops), o.ops);
-	if (ret < 0)
-		return ret;
-	if (o.output_ring == 0)
-		o.output_ring = VMM_SIO_SERIAL_RING_DEFAULT;
-	ret = check_opts(&o);
+	ret = sio_serial_opts_in(&o, &ops, opts);
 	if (ret < 0)
 		return ret;
 
@@ -146,16 +128,12 @@ void vmm_sio_serial_get_stats(const struct vmm_sio_serial *s,
 			      struct vmm_sio_serial_stats *out)
 {
 	struct vmm_sio_serial_stats stats = {
-		.size = sizeof(stats),
 		.received = s->received,
 		.sent = s->sent,
 		.dropped = s->dropped,
 		.overruns = s->overruns,
 		.interrupts = s->interrupts,
 	};
-	size_t size = out->size;
 
-	memset(out, 0, size);
-	memcpy(out, &stats, size < sizeof(stats) ? size : sizeof(stats));
-	memcpy(out, &size, size < sizeof(size) ? size : sizeof(size));
+	sio_stats_out(out, &stats, sizeof(stats));
 }

@@ -30,20 +30,9 @@ int vmm_sio_serial_save(const struct vmm_sio_serial *s, struct vmm_sio_serial_st
 	st.rx_len = (uint8_t)sio_fifo_len(&s->rx);
 	st.queue_len = (uint16_t)sio_fifo_len(&s->queue);
 	memcpy(st.tx, s->tx, s->tx_len);
-	for (uint32_t i = 0; i < st.rx_len; i++)
-		st.rx[i] = *sio_fifo_at(&s->rx, i);
-	for (uint32_t i = 0; i < st.queue_len; i++)
-		st.queue[i] = *sio_fifo_at(&s->queue, i);
+	sio_fifo_save(&s->rx, st.rx);
+	sio_fifo_save(&s->queue, st.queue);
 	return sio_state_out(out, &st, sizeof(st));
-}
-
-static bool chars_ok(const uint16_t *c, uint32_t len, uint32_t max)
-{
-	for (uint32_t i = 0; i < len; i++) {
-		if (c[i] & ~CHAR_MASK)
-			return false;
-	}
-	return sio_is_zero(c + len, (max - len) * sizeof(c[0]));
 }
 
 static int check_registers(const struct vmm_sio_serial_state *st, struct vmm_error *err)
@@ -79,10 +68,10 @@ static int check_fifos(const struct vmm_sio_serial_state *st, struct vmm_error *
 	if (st->tx_len > depth ||
 	    !sio_is_zero(st->tx + st->tx_len, VMM_SIO_SERIAL_FIFO - st->tx_len))
 		return sio_bad_state(err, "the transmit FIFO, of length", st->tx_len);
-	if (st->rx_len > depth || !chars_ok(st->rx, st->rx_len, VMM_SIO_SERIAL_FIFO))
+	if (st->rx_len > depth ||
+	    !sio_fifo_check(st->rx, st->rx_len, VMM_SIO_SERIAL_FIFO, CHAR_MASK))
 		return sio_bad_state(err, "the receive FIFO, of length", st->rx_len);
-	if (st->queue_len > VMM_SIO_SERIAL_QUEUE ||
-	    !chars_ok(st->queue, st->queue_len, VMM_SIO_SERIAL_QUEUE))
+	if (!sio_fifo_check(st->queue, st->queue_len, VMM_SIO_SERIAL_QUEUE, CHAR_MASK))
 		return sio_bad_state(err, "the queue, of length", st->queue_len);
 	return 0;
 }
@@ -91,12 +80,8 @@ static void take_fifos(struct vmm_sio_serial *s, const struct vmm_sio_serial_sta
 {
 	memcpy(s->tx, st->tx, st->tx_len);
 	s->tx_len = st->tx_len;
-	s->rx.head = s->rx.tail = 0;
-	for (uint32_t i = 0; i < st->rx_len; i++)
-		sio_fifo_push(&s->rx, st->rx[i]);
-	s->queue.head = s->queue.tail = 0;
-	for (uint32_t i = 0; i < st->queue_len; i++)
-		sio_fifo_push(&s->queue, st->queue[i]);
+	sio_fifo_load(&s->rx, st->rx, st->rx_len);
+	sio_fifo_load(&s->queue, st->queue, st->queue_len);
 	s->want_room = st->queue_len == VMM_SIO_SERIAL_QUEUE;
 }
 
