@@ -84,8 +84,7 @@ static void write_parts(const struct mem_region *r, uint64_t gpa, const uint8_t 
 	}
 }
 
-static int __attribute__((noinline))
-read_slow(const struct mem_region *r, uint64_t gpa, void *buf, size_t len)
+int mem_read_at(const struct mem_region *r, uint64_t gpa, void *buf, size_t len)
 {
 	int ret;
 
@@ -102,13 +101,12 @@ int vmm_mem_read(const struct vmm_mem *mem, uint64_t gpa, void *buf, size_t len)
 	const struct mem_region *r = mem_find(mem, gpa);
 
 	if (unlikely(len == 0 || !mem_fits(r, gpa, len)))
-		return read_slow(r, gpa, buf, len);
+		return mem_read_at(r, gpa, buf, len);
 	mem_copy_from(buf, r->host + (gpa - r->gpa), len);
 	return 0;
 }
 
-static int __attribute__((noinline))
-write_slow(const struct mem_region *r, uint64_t gpa, const void *buf, size_t len)
+int mem_write_at(const struct mem_region *r, uint64_t gpa, const void *buf, size_t len)
 {
 	int ret;
 
@@ -124,11 +122,9 @@ int vmm_mem_write(const struct vmm_mem *mem, uint64_t gpa, const void *buf, size
 {
 	const struct mem_region *r = mem_find(mem, gpa);
 
-	if (unlikely(len == 0 || !mem_fits(r, gpa, len) || (r->flags & VMM_MEM_READONLY)))
-		return write_slow(r, gpa, buf, len);
+	if (unlikely(len == 0 || !mem_fits_write(r, gpa, len)))
+		return mem_write_at(r, gpa, buf, len);
 	mem_copy_to(r->host + (gpa - r->gpa), buf, len);
-	if (r->dirty)
-		mem_dirty_mark(r->dirty, gpa - r->dirty_base, len);
 	return 0;
 }
 
@@ -157,4 +153,108 @@ int vmm_mem_fill(const struct vmm_mem *mem, uint64_t gpa, uint8_t value, uint64_
 	if (ret == 0)
 		fill_parts(r, gpa, value, len);
 	return ret;
+}
+
+int64_t vmm_mem_read_some(const struct vmm_mem *mem, uint64_t gpa, void *buf, size_t len)
+{
+	const struct mem_region *r = mem_find(mem, gpa);
+	uint64_t part;
+
+	if (len == 0)
+		return 0;
+	part = mem_extent(r, gpa, len < INT64_MAX ? len : INT64_MAX, VMM_MEM_ACCESS_READ);
+	if (part == 0)
+		return -EFAULT;
+	read_parts(r, gpa, buf, part);
+	return (int64_t)part;
+}
+
+/* How much can be written from @gpa on, or why nothing. */
+static int64_t writable(const struct mem_region *r, uint64_t gpa, uint64_t len)
+{
+	uint64_t part;
+
+	part =
+	    mem_extent(r, gpa, len < INT64_MAX ? len : INT64_MAX, VMM_MEM_ACCESS_WRITE);
+	return part > 0 ? (int64_t)part : mem_check(r, gpa, 1, VMM_MEM_ACCESS_WRITE);
+}
+
+int64_t vmm_mem_write_some(const struct vmm_mem *mem, uint64_t gpa, const void *buf,
+			   size_t len)
+{
+	const struct mem_region *r = mem_find(mem, gpa);
+	int64_t part = len > 0 ? writable(r, gpa, len) : 0;
+
+	if (part > 0)
+		write_parts(r, gpa, buf, (uint64_t)part);
+	return part;
+}
+
+int64_t vmm_mem_fill_some(const struct vmm_mem *mem, uint64_t gpa, uint8_t value,
+			  uint64_t len)
+{
+	const struct mem_region *r = mem_find(mem, gpa);
+	int64_t part = len > 0 ? writable(r, gpa, len) : 0;
+
+	if (part > 0)
+		fill_parts(r, gpa, value, (uint64_t)part);
+	return part;
+}
+
+/* Copy between checked ranges, forwards: piece by piece of what is whole on both sides.
+ */
+static void copy_forwards(const struct mem_region *to, uint64_t dst,
+			  const struct mem_region *from, uint64_t src, uint64_t len)
+{
+	uint64_t to_off = dst - to->gpa, from_off = src - from->gpa, n;
+
+	for (; len > 0; len -= n) {
+		n = to->len - to_off < len ? to->len - to_off : len;
+		n = from->len - from_off < n ? from->len - from_off : n;
+		memmove(to->host + to_off, from->host + from_off, (size_t)n);
+		to_off += n;
+		from_off += n;
+		if (to_off == to->len)
+			to++, to_off = 0;
+		if (from_off == from->len)
+			from++, from_off = 0;
+	}
+}
+
+/* The same from the end, for a destination that overlaps the source from above. */
+static void copy_backwards(const struct vmm_mem *mem, uint64_t dst, uint64_t src,
+			   uint64_t len)
+{
+	while (len > 0) {
+		const struct mem_region *to = mem_find(mem, dst + (len - 1));
+		const struct mem_region *from = mem_find(mem, src + (len - 1));
+		uint64_t to_have = dst + (len - 1) - to->gpa + 1;
+		uint64_t from_have = src + (len - 1) - from->gpa + 1;
+		uint64_t n = to_have < from_have ? to_have : from_have;
+
+		n = n < len ? n : len;
+		memmove(to->host + (to_have - n), from->host + (from_have - n),
+			(size_t)n);
+		len -= n;
+	}
+}
+
+int vmm_mem_copy(const struct vmm_mem *mem, uint64_t dst, uint64_t src, uint64_t len)
+{
+	const struct mem_region *to = mem_find(mem, dst), *from = mem_find(mem, src);
+	int ret;
+
+	if (len == 0)
+		return 0;
+	ret = mem_check(from, src, len, VMM_MEM_ACCESS_READ);
+	if (ret == 0)
+		ret = mem_check(to, dst, len, VMM_MEM_ACCESS_WRITE);
+	if (ret < 0)
+		return ret;
+	if (dst > src && dst - src < len)
+		copy_backwards(mem, dst, src, len);
+	else
+		copy_forwards(to, dst, from, src, len);
+	mem_dirty_range(to, dst, len);
+	return 0;
 }

@@ -236,22 +236,6 @@ static int map(struct mem_backing *b, uint64_t gpa, struct vmm_error *err)
 	return 0;
 }
 
-static int prefault(struct mem_backing *b)
-{
-	size_t page = (size_t)host_page_size();
-	int ret = mem_sys_madvise(b->host, (size_t)b->len, MADV_POPULATE_WRITE);
-
-	/* Shared mappings of a read-only file can only be read ahead. */
-	if (ret == -EFAULT || ret == -EPERM || ret == -EACCES)
-		ret = mem_sys_madvise(b->host, (size_t)b->len, MADV_POPULATE_READ);
-	if (ret != -EINVAL)
-		return ret;
-	/* Linux before 5.14: touch each page, which fails only by a signal. */
-	for (size_t at = 0; at < b->len; at += page)
-		(void)__atomic_load_n(b->host + at, __ATOMIC_RELAXED);
-	return 0;
-}
-
 static int advise(struct mem_backing *b, struct vmm_error *err)
 {
 	static const struct {
@@ -283,7 +267,7 @@ static int advise(struct mem_backing *b, struct vmm_error *err)
 	}
 	if (ret == 0 && (b->flags & VMM_MEM_PREFAULT)) {
 		what = "prefault";
-		ret = prefault(b);
+		ret = mem_populate(b->host, b->len);
 	}
 	return ret < 0
 		   ? vmm_error_at(err, ret, 0, b->len, 0, "%s: %s", what, strerror(-ret))

@@ -95,7 +95,12 @@ void mem_dirty_mark_pages(struct vmm_mem_dirty *d, uint64_t first, uint64_t last
 	for (uint64_t w = first / WORD_BITS; w <= last / WORD_BITS; w++) {
 		uint64_t mask = word_mask(w, first, last);
 
-		if ((__atomic_load_n(&d->words[w], __ATOMIC_RELAXED) & mask) != mask)
+		if ((__atomic_load_n(&d->words[w], __ATOMIC_RELAXED) & mask) == mask)
+			continue;
+		/* A full word has nothing that a plain store could lose. */
+		if (mask == UINT64_MAX)
+			__atomic_store_n(&d->words[w], mask, __ATOMIC_RELEASE);
+		else
 			(void)__atomic_fetch_or(&d->words[w], mask, __ATOMIC_RELEASE);
 	}
 }
@@ -139,10 +144,8 @@ void vmm_mem_dirty_clear(struct vmm_mem_dirty *dirty, uint64_t offset, uint64_t 
 
 void vmm_mem_dirty_reset(struct vmm_mem_dirty *dirty)
 {
-	for (uint64_t w = 0; w < word_count(dirty->pages); w++) {
-		if (__atomic_load_n(&dirty->words[w], __ATOMIC_RELAXED))
-			(void)__atomic_exchange_n(&dirty->words[w], 0, __ATOMIC_ACQ_REL);
-	}
+	for (uint64_t w = 0; w < word_count(dirty->pages); w++)
+		__atomic_store_n(&dirty->words[w], 0, __ATOMIC_RELEASE);
 }
 
 bool vmm_mem_dirty_is_set(const struct vmm_mem_dirty *dirty, uint64_t offset)

@@ -45,16 +45,22 @@ struct mem_region {
 	struct vmm_mem_dirty *dirty;
 	/* The address that byte 0 of the bitmap stands for. */
 	uint64_t dirty_base;
+	/* Length, or 0 when a write takes more than a store: read-only, tracked. */
+	uint64_t write_len;
+	struct mem_backing *backing;
 	uint32_t flags;
 	uint32_t reserved_;
-	struct mem_backing *backing;
-	uint64_t reserved2_;
 };
 
 struct vmm_mem {
 	uint32_t count;
 	/* 0 for exactly one region: nothing to search. */
 	uint32_t levels;
+	/* For each part of 2^hint_shift bytes the region that has most of it. Any
+	 * number in here is right, but a wrong one costs a search. */
+	const uint16_t *hints;
+	uint32_t hint_shift;
+	uint32_t hint_mask;
 	/* level[0] has the last address of each region; an entry of level[k + 1] is the
 	 * greatest of eight of level[k]. Padded with UINT64_MAX to full eights. */
 	const uint64_t *level[MEM_LEVELS];
@@ -68,24 +74,23 @@ struct vmm_mem {
 	struct mem_region regions[] __attribute__((aligned(64)));
 };
 
-/* How many of eight sorted numbers are below x; no branch, no dependent load. */
-static inline uint32_t mem_rank8(const uint64_t *a, uint64_t x)
-{
-	uint32_t lo = (uint32_t)(a[0] < x) + (a[1] < x) + (a[2] < x) + (a[3] < x);
-	uint32_t hi = (uint32_t)(a[4] < x) + (a[5] < x) + (a[6] < x) + (a[7] < x);
-
-	return lo + hi;
-}
-
 /* The first region that ends at or after @gpa, or the empty record. */
+const struct mem_region *mem_search(const struct vmm_mem *mem, uint64_t gpa);
+
+/* The same; a hint of where the address space is cut in equal parts mostly has it. */
 static inline const struct mem_region *mem_find(const struct vmm_mem *mem, uint64_t gpa)
 {
-	uint32_t i = 0;
+	const struct mem_region *r = mem->regions;
 
-	for (uint32_t l = mem->levels; l-- > 0;)
-		i = i * MEM_FANOUT + mem_rank8(mem->level[l] + i * MEM_FANOUT, gpa);
-	return &mem->regions[i];
+	if (likely(mem->levels == 0))
+		return r;
+	r += mem->hints[gpa >> mem->hint_shift & mem->hint_mask];
+	return likely(gpa - r->gpa < r->len) ? r : mem_search(mem, gpa);
 }
+
+/* What the search needs behind the regions of a table, and making it. */
+size_t mem_index_size(uint32_t count);
+void mem_index(struct vmm_mem *mem, void *room);
 
 /* Whether @r has all of [gpa, gpa + len), len > 0. */
 static inline bool mem_fits(const struct mem_region *r, uint64_t gpa, uint64_t len)
@@ -93,6 +98,14 @@ static inline bool mem_fits(const struct mem_region *r, uint64_t gpa, uint64_t l
 	uint64_t off = gpa - r->gpa;
 
 	return off < r->len && len <= r->len - off;
+}
+
+/* mem_fits(), and writing it takes nothing but storing. */
+static inline bool mem_fits_write(const struct mem_region *r, uint64_t gpa, uint64_t len)
+{
+	uint64_t off = gpa - r->gpa;
+
+	return off < r->write_len && len <= r->write_len - off;
 }
 
 /*
@@ -111,6 +124,10 @@ uint64_t mem_extent(const struct mem_region *r, uint64_t gpa, uint64_t len,
 size_t mem_fill_iov(const struct mem_region *r, uint64_t gpa, uint64_t len,
 		    struct iovec *iov, size_t max);
 
+/* The long way of an access: any length, any number of regions. */
+int mem_read_at(const struct mem_region *r, uint64_t gpa, void *buf, size_t len);
+int mem_write_at(const struct mem_region *r, uint64_t gpa, const void *buf, size_t len);
+
 /* Note a write to a checked range. */
 void mem_dirty_range(const struct mem_region *r, uint64_t gpa, uint64_t len);
 
@@ -119,6 +136,8 @@ int mem_backing_check(const struct vmm_mem_region *cfg, struct vmm_error *err);
 /* Map what was checked. */
 int mem_backing_new(const struct vmm_mem_region *cfg, struct mem_backing **out,
 		    struct vmm_error *err);
+/* Make all pages of a mapping present. */
+int mem_populate(uint8_t *host, uint64_t len);
 struct mem_backing *mem_backing_get(struct mem_backing *backing);
 void mem_backing_put(struct mem_backing *backing);
 

@@ -181,49 +181,11 @@ void vmm_mem_builder_set_dirty(struct vmm_mem_builder *builder,
 	builder->dirty = dirty;
 }
 
-static uint32_t round_up8(uint32_t n)
-{
-	return (n + MEM_FANOUT - 1) / MEM_FANOUT * MEM_FANOUT;
-}
-
-/* Lay out the search levels in @keys. Returns how many keys there are; with a NULL
- * table it only counts. */
-static uint32_t index_regions(struct vmm_mem *mem, uint32_t count, uint64_t *keys)
-{
-	uint32_t n = count, used = 0, level = 0;
-
-	do {
-		uint32_t padded = n > 0 ? round_up8(n) : MEM_FANOUT;
-
-		for (uint32_t i = 0; mem && i < padded; i++) {
-			uint64_t *key = keys + used + i;
-
-			/* The last group of an upper level catches what lies above all
-			 * regions, too. */
-			if (i >= n || (level > 0 && i + 1 == n))
-				*key = UINT64_MAX;
-			else if (level == 0)
-				*key = last_of(&mem->regions[i]);
-			else
-				*key = mem->level[level - 1]
-						 [i * MEM_FANOUT + MEM_FANOUT - 1];
-		}
-		if (mem) {
-			mem->level[level] = keys + used;
-			mem->levels = level + 1;
-		}
-		used += padded;
-		n = padded / MEM_FANOUT;
-		level++;
-	} while (n > 1);
-	return used;
-}
-
 int vmm_mem_builder_build(struct vmm_mem_builder *builder, struct vmm_mem **out)
 {
 	uint32_t count = builder->count;
 	size_t records = ((size_t)count + 1) * sizeof(struct mem_region);
-	size_t keys = index_regions(NULL, count, NULL) * sizeof(uint64_t);
+	size_t keys = mem_index_size(count);
 	struct vmm_mem *mem;
 
 	mem = mem_sys_alloc(64, sizeof(*mem) + records + keys);
@@ -233,13 +195,16 @@ int vmm_mem_builder_build(struct vmm_mem_builder *builder, struct vmm_mem **out)
 		memcpy(mem->regions, builder->regions, count * sizeof(mem->regions[0]));
 	mem->count = count;
 	mem->dirty = builder->dirty;
-	for (uint32_t i = 0; i < count && builder->dirty; i++) {
-		mem->regions[i].dirty = builder->dirty;
-		mem->regions[i].dirty_base = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct mem_region *r = &mem->regions[i];
+
+		if (builder->dirty) {
+			r->dirty = builder->dirty;
+			r->dirty_base = 0;
+		}
+		r->write_len = r->dirty || (r->flags & VMM_MEM_READONLY) ? 0 : r->len;
 	}
-	(void)index_regions(mem, count, (uint64_t *)&mem->regions[count + 1]);
-	if (count == 1)
-		mem->levels = 0;
+	mem_index(mem, &mem->regions[count + 1]);
 
 	builder->count = 0;
 	builder->dirty = NULL;
@@ -291,6 +256,15 @@ static int build_and_free(struct vmm_mem_builder *builder, int ret, struct vmm_m
 	}
 	vmm_mem_builder_free(builder);
 	return ret;
+}
+
+int vmm_mem_clone(const struct vmm_mem *mem, struct vmm_mem **out)
+{
+	struct vmm_mem_builder *builder;
+	int ret;
+
+	ret = copy_builder(mem, UINT32_MAX, &builder, NULL);
+	return ret < 0 ? ret : build_and_free(builder, 0, out, NULL);
 }
 
 int vmm_mem_with(const struct vmm_mem *mem, const struct vmm_mem_region *region,
@@ -364,7 +338,7 @@ int vmm_mem_find_region(const struct vmm_mem *mem, uint64_t gpa, size_t *out_ind
 {
 	const struct mem_region *r = mem_find(mem, gpa);
 
-	if (!mem_fits(r, gpa, 1))
+	if (unlikely(gpa - r->gpa >= r->len))
 		return -EFAULT;
 	*out_index = (size_t)(r - mem->regions);
 	return 0;

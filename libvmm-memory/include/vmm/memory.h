@@ -8,7 +8,7 @@
  *
  * A `struct vmm_mem` never changes once it was built: any number of threads may
  * read and write guest memory through one without a lock. A change makes a new table
- * that shares the mappings.
+ * that shares the mappings; `<vmm/memory-space.h>` hands it to running readers.
  * Pointers must not be NULL unless the function says so. `gpa` is a guest physical
  * address, `len` counts bytes. Nothing here logs, sets errno or aborts.
  *
@@ -18,7 +18,8 @@
  * address, and touches nothing.
  *
  * Results, the same for every access: -EFAULT when the range is not backed, else
- * -EROFS when it is to be written and part of it is read-only.
+ * -EROFS when it is to be written and part of it is read-only. vmm_mem_explain()
+ * finds the first bad address afterwards.
  *
  * Other processes, devices and the guest itself may change guest memory at any time:
  * copy first, then check the copy.
@@ -254,6 +255,16 @@ VMM_API VMM_MUST_USE int vmm_mem_without(const struct vmm_mem *mem, uint64_t gpa
 					 uint64_t len, struct vmm_mem **out,
 					 struct vmm_error *err);
 
+/**
+ * Make a table of the caller's own with the same regions, sharing the mappings: how to
+ * keep memory beyond the life of a borrowed table.
+ *
+ * @param[out] out  the new table
+ * @retval 0        done
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_mem_clone(const struct vmm_mem *mem, struct vmm_mem **out);
+
 /** Return the number of regions. */
 VMM_API size_t vmm_mem_region_count(const struct vmm_mem *mem);
 
@@ -281,6 +292,40 @@ VMM_API VMM_MUST_USE int vmm_mem_get_region(const struct vmm_mem *mem, size_t in
  */
 VMM_API VMM_MUST_USE int vmm_mem_find_region(const struct vmm_mem *mem, uint64_t gpa,
 					     size_t *out_index);
+
+/** Return the last address that is backed; 0 for an empty table. */
+VMM_API uint64_t vmm_mem_get_last(const struct vmm_mem *mem);
+
+/**
+ * Compute @p base + @p offset, which must be a backed address.
+ *
+ * @param[out] out_gpa  the sum
+ * @retval 0            done
+ * @retval -EFAULT      it wraps or is not backed
+ */
+VMM_API VMM_MUST_USE int vmm_mem_offset(const struct vmm_mem *mem, uint64_t base,
+					uint64_t offset, uint64_t *out_gpa);
+
+/**
+ * Say whether two regions, as told or as asked, are backed by the same bytes of the
+ * same file. Compares files, not descriptor numbers.
+ */
+VMM_API VMM_MUST_USE bool vmm_mem_files_overlap(const struct vmm_mem_region *a,
+						const struct vmm_mem_region *b);
+
+/**
+ * Tell what is wrong with a range, after an access was refused. Cold.
+ *
+ * @param access    VMM_MEM_ACCESS_*
+ * @param[out] err  on failure the first bad address in `where`, the length in
+ *                  `wanted` and the good bytes before it in `got`; may be NULL
+ * @retval 0        nothing
+ * @retval -EFAULT  not backed throughout, or it wraps
+ * @retval -EROFS   backed, but not writable throughout
+ */
+VMM_API VMM_MUST_USE int vmm_mem_explain(const struct vmm_mem *mem, uint64_t gpa,
+					 uint64_t len, uint32_t access,
+					 struct vmm_error *err);
 
 /** Say whether each byte of [gpa, gpa + len) is backed by a region. */
 VMM_API VMM_MUST_USE bool vmm_mem_is_backed(const struct vmm_mem *mem, uint64_t gpa,
@@ -312,6 +357,68 @@ VMM_API VMM_MUST_USE int vmm_mem_write(const struct vmm_mem *mem, uint64_t gpa,
 /** Set @p len bytes to @p value, all or nothing; results as vmm_mem_write(). */
 VMM_API VMM_MUST_USE int vmm_mem_fill(const struct vmm_mem *mem, uint64_t gpa,
 				      uint8_t value, uint64_t len);
+
+/**
+ * Copy from guest memory up to the first hole.
+ *
+ * @return bytes copied, from 1 to @p len, or 0 for @p len 0; -EFAULT when the first
+ *         byte is not backed
+ */
+VMM_API VMM_MUST_USE int64_t vmm_mem_read_some(const struct vmm_mem *mem, uint64_t gpa,
+					       void *buf, size_t len);
+
+/**
+ * Copy to guest memory up to the first byte that is not backed or is read-only.
+ *
+ * @return bytes copied, from 1 to @p len, or 0 for @p len 0; -EFAULT or -EROFS when
+ *         that is the first byte
+ */
+VMM_API VMM_MUST_USE int64_t vmm_mem_write_some(const struct vmm_mem *mem, uint64_t gpa,
+						const void *buf, size_t len);
+
+/** Set bytes up to the first that is not backed or is read-only; returns as
+ *  vmm_mem_write_some(). */
+VMM_API VMM_MUST_USE int64_t vmm_mem_fill_some(const struct vmm_mem *mem, uint64_t gpa,
+					       uint8_t value, uint64_t len);
+
+/**
+ * Copy within guest memory, all or nothing; the ranges may overlap.
+ *
+ * @param dst  where to
+ * @param src  where from
+ * @param len  bytes to copy
+ * @retval 0       done
+ * @retval -EFAULT a range is not backed throughout; nothing was copied
+ * @retval -EROFS  part of the destination is read-only; nothing was copied
+ */
+VMM_API VMM_MUST_USE int vmm_mem_copy(const struct vmm_mem *mem, uint64_t dst,
+				      uint64_t src, uint64_t len);
+
+/**
+ * Give the pages of a range back to the host (balloon, hot-unplug). They then read as
+ * zeros, those of a #VMM_MEM_PRIVATE file as the file, and count as dirty.
+ *
+ * @param gpa  at a page of the region's backing (`page_size`)
+ * @param len  up to the end of such a page
+ * @retval 0       done
+ * @retval -EINVAL not at the edges of pages
+ * @retval -EFAULT not backed throughout
+ * @retval -EROFS  part of it is read-only
+ * @retval others  of fallocate() and madvise(); pages before the error are gone
+ */
+VMM_API VMM_MUST_USE int vmm_mem_discard(const struct vmm_mem *mem, uint64_t gpa,
+					 uint64_t len);
+
+/**
+ * Populate the pages of a range, content unchanged. Several threads may share the
+ * work by taking a part each.
+ *
+ * @retval 0       done
+ * @retval -EFAULT not backed throughout
+ * @retval others  of madvise()
+ */
+VMM_API VMM_MUST_USE int vmm_mem_prefault(const struct vmm_mem *mem, uint64_t gpa,
+					  uint64_t len);
 
 /**
  * Borrow the host address of a range that lies in one region.
