@@ -82,6 +82,9 @@ int kvm_options_read(void *dst, size_t dst_size, const void *src);
 /* The type of an ordinary VM; for each architecture. */
 uint64_t kvm_arch_default_vm_type(const struct vmm_kvm *kvm);
 
+/* vmm_kvm_probe_linux() on x86, with a deadline in milliseconds. */
+int kvm_x86_probe(struct vmm_kvm *kvm, unsigned int ms, struct vmm_error *err);
+
 static inline int kvm_ioctl(const struct kvm_sys *sys, int fd, unsigned long request,
 			    const void *arg)
 {

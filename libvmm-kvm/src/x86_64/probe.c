@@ -13,7 +13,7 @@
 #define RESULT_PORT 0xf4
 #define RESULT_VALUE 16
 #define CR4_OSFXSR (UINT64_C(1) << 9)
-#define DEADLINE_SECONDS 2
+#define DEADLINE_MS 2000
 
 /* Neither popcnt nor SSE arithmetic is in KVM's emulator, and each kernel built in the
  * last decade meets such instructions before its first message. */
@@ -48,9 +48,11 @@ static int set_run_mask(struct vmm_kvm_vcpu *vcpu, const sigset_t *mask)
 	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_SET_SIGNAL_MASK, arg);
 }
 
-static int arm(struct watchdog *dog, struct vmm_kvm_vcpu *vcpu)
+static int arm(struct watchdog *dog, struct vmm_kvm_vcpu *vcpu, unsigned int ms)
 {
-	const struct itimerspec when = { .it_value = { .tv_sec = DEADLINE_SECONDS } };
+	const struct itimerspec when = {
+		.it_value = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L },
+	};
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
 				  .sigev_signo = SIGRTMAX };
 	sigset_t set, run_mask, pending;
@@ -139,10 +141,10 @@ static int run(struct vmm_kvm_vcpu *vcpu, const struct watchdog *dog,
 			     strerrordesc_np(-ret));
 }
 
-static int run_guarded(struct vmm_kvm_vcpu *vcpu, struct vmm_error *err)
+static int run_guarded(struct vmm_kvm_vcpu *vcpu, unsigned int ms, struct vmm_error *err)
 {
 	struct watchdog dog = { .armed = false };
-	int saved = errno, armed = arm(&dog, vcpu), ret;
+	int saved = errno, armed = arm(&dog, vcpu, ms), ret;
 
 	if (armed > 0)
 		ret = run(vcpu, &dog, err);
@@ -170,7 +172,8 @@ static int set_registers(struct vmm_kvm_vcpu *vcpu)
 	return ret < 0 ? ret : vmm_kvm_vcpu_set_regs(vcpu, &regs);
 }
 
-static int probe_in(struct vmm_kvm_vm *vm, void *page, struct vmm_error *err)
+static int probe_in(struct vmm_kvm_vm *vm, void *page, unsigned int ms,
+		    struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_kvm_vcpu_close) struct vmm_kvm_vcpu *vcpu = NULL;
 	struct vmm_kvm_memory memory = VMM_KVM_MEMORY_INIT;
@@ -191,10 +194,10 @@ static int probe_in(struct vmm_kvm_vm *vm, void *page, struct vmm_error *err)
 		return vmm_error_set(err, ret,
 				     "cannot set the test guest's registers: %s",
 				     strerrordesc_np(-ret));
-	return run_guarded(vcpu, err);
+	return run_guarded(vcpu, ms, err);
 }
 
-int vmm_kvm_probe_linux(struct vmm_kvm *kvm, struct vmm_error *err)
+int kvm_x86_probe(struct vmm_kvm *kvm, unsigned int ms, struct vmm_error *err)
 {
 	struct vmm_kvm_vm *vm = NULL;
 	void *page = aligned_alloc(GUEST_MEMORY, GUEST_MEMORY);
@@ -205,8 +208,13 @@ int vmm_kvm_probe_linux(struct vmm_kvm *kvm, struct vmm_error *err)
 	memset(page, 0, GUEST_MEMORY);
 	ret = vmm_kvm_vm_open(kvm, 0, &vm, err);
 	if (ret == 0)
-		ret = probe_in(vm, page, err);
+		ret = probe_in(vm, page, ms, err);
 	vmm_kvm_vm_close(vm);
 	free(page);
 	return ret;
+}
+
+int vmm_kvm_probe_linux(struct vmm_kvm *kvm, struct vmm_error *err)
+{
+	return kvm_x86_probe(kvm, DEADLINE_MS, err);
 }

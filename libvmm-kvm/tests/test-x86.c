@@ -1,0 +1,739 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "fake-kvm.h"
+
+#include <vmm/kvm-x86.h>
+
+static struct vmm_kvm_x86_cpuid *list_of(const struct kvm_cpuid_entry2 *entries, size_t n)
+{
+	struct vmm_kvm_x86_cpuid *cpuid = NULL;
+
+	assert_int_equal(vmm_kvm_x86_cpuid_new(&cpuid), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &entries[i]), 0);
+	return cpuid;
+}
+
+#define INDEXED KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+#define CPUID_CLEANUP VMM_CLEANUP(vmm_kvm_x86_cpuid_free) struct vmm_kvm_x86_cpuid
+
+static const struct kvm_cpuid_entry2 intel[] = {
+	{ .function = 0,
+	  .eax = 0x1f,
+	  .ebx = 0x756e6547,
+	  .edx = 0x49656e69,
+	  .ecx = 0x6c65746e },
+	{ .function = 1, .ebx = 0x07100800, .ecx = 0x01208009, .edx = 0x1f8bfbff },
+	{ .function = 4, .index = 0, .flags = INDEXED, .eax = 0xfc004121 },
+	{ .function = 4, .index = 3, .flags = INDEXED, .eax = 0xfc03c163 },
+	{ .function = 4, .index = 4, .flags = INDEXED, .eax = 0 },
+	{ .function = 6, .ecx = 9 },
+	{ .function = 7, .index = 0, .flags = INDEXED, .ecx = 0x20 | 0x40 },
+	{ .function = 0xb, .index = 0, .flags = INDEXED, .eax = 9, .ebx = 9, .edx = 9 },
+	{ .function = 0xb, .index = 5, .flags = INDEXED, .eax = 9, .ebx = 9, .edx = 9 },
+};
+
+static const struct kvm_cpuid_entry2 amd[] = {
+	{ .function = 0,
+	  .eax = 0x10,
+	  .ebx = 0x68747541,
+	  .edx = 0x69746e65,
+	  .ecx = 0x444d4163 },
+	{ .function = 1, .ebx = 0x00000800 },
+	{ .function = 0x80000001, .ecx = 1u << 22 },
+	{ .function = 0x80000008, .eax = 0x3030, .ecx = 0x703f },
+	{ .function = 0x8000001d, .index = 0, .flags = INDEXED, .eax = 0x3ffc121 },
+	{ .function = 0x8000001d, .index = 3, .flags = INDEXED, .eax = 0x3ffc163 },
+	{ .function = 0x8000001e, .eax = 77, .ebx = 0x0177, .ecx = 0x700, .edx = 5 },
+};
+
+static void the_topology_is_the_same_in_every_intel_leaf(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu = 5;
+	t.cpu_count = 6;
+	t.threads_per_core = 2;
+	t.tsc_deadline = true;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+
+	/* APIC id 5, room for 8, cache lines of 64 bytes kept. */
+	e = vmm_kvm_x86_cpuid_find(cpuid, 1, 0);
+	assert_int_equal(e->ebx, 0x05080800);
+	assert_int_equal(e->ecx, 0x81200001u);
+	assert_int_equal(e->edx & 1u << 28, 1u << 28);
+	/* First level: the threads of a core; third level: the package, 4 cores. */
+	e = vmm_kvm_x86_cpuid_find(cpuid, 4, 0);
+	assert_int_equal((e->eax >> 14) & 0xfff, 1);
+	assert_int_equal(e->eax >> 26, 3);
+	assert_int_equal(e->eax & 0x3fff, 0x0121);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 4, 3);
+	assert_int_equal((e->eax >> 14) & 0xfff, 7);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 4, 4)->eax, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 6, 0)->ecx, 1);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 7, 0)->ecx, 0x40);
+
+	for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
+		static const struct {
+			uint32_t eax, ebx, ecx;
+		} want[] = { { 1, 2, 0x100 }, { 3, 6, 0x201 }, { 0, 0, 2 } };
+
+		for (uint32_t i = 0; i < VMM_ARRAY_LEN(want); i++) {
+			e = vmm_kvm_x86_cpuid_find(cpuid, leaf, i);
+			assert_non_null(e);
+			assert_int_equal(e->eax, want[i].eax);
+			assert_int_equal(e->ebx, want[i].ebx);
+			assert_int_equal(e->ecx, want[i].ecx);
+			assert_int_equal(e->edx, 5);
+		}
+		assert_null(vmm_kvm_x86_cpuid_find(cpuid, leaf, 5));
+	}
+}
+
+static void the_topology_is_the_same_in_every_amd_leaf(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(amd, VMM_ARRAY_LEN(amd));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu = 3;
+	t.cpu_count = 4;
+	t.threads_per_core = 2;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0x03040800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000001, 0)->ecx, 1u << 22 | 2);
+	/* Four processors, ids of two bits. */
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0)->ecx, 0x2003);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0)->eax, 0x3030);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001d, 0);
+	assert_int_equal((e->eax >> 14) & 0xfff, 1);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001d, 3);
+	assert_int_equal((e->eax >> 14) & 0xfff, 3);
+	assert_int_equal(e->eax >> 26, 0);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001e, 0);
+	assert_int_equal(e->eax, 3);
+	assert_int_equal(e->ebx, 0x0101);
+	assert_int_equal(e->ecx, 0);
+	assert_int_equal(e->edx, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 1)->ebx, 4);
+	/* This processor does not go to leaf 0x1f. */
+	assert_null(vmm_kvm_x86_cpuid_find(cpuid, 0x1f, 0));
+}
+
+static void one_processor_has_no_threads(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0x00010800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->edx & 1u << 28, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ecx & 1u << 24, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->eax, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->ebx, 1);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 1)->eax, 0);
+}
+
+static void impossible_topologies_change_nothing(void **state)
+{
+	static const struct {
+		uint32_t cpu, count, threads;
+	} cases[] = { { 0, 0, 1 },	   { 1, 1, 1 },		 { 0, 256, 1 },
+		      { 0, 4, 0 },	   { 0, 6, 3 },		 { 0, 3, 2 },
+		      { 0, 16, 16 },	   { UINT32_MAX, 4, 1 }, { 0, 4, 1u << 31 },
+		      { 0, UINT32_MAX, 1 } };
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
+		struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+		CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+		t.cpu = cases[i].cpu;
+		t.cpu_count = cases[i].count;
+		t.threads_per_core = cases[i].threads;
+		assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), -EINVAL);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid),
+				 VMM_ARRAY_LEN(intel));
+		for (size_t j = 0; j < VMM_ARRAY_LEN(intel); j++)
+			assert_memory_equal(vmm_kvm_x86_cpuid_get_entry(cpuid, j),
+					    &intel[j], sizeof(intel[j]));
+	}
+}
+
+static void the_largest_package_fits_its_fields(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+	t.cpu = 254;
+	t.cpu_count = 255;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0xfeff0800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 26, 63);
+	assert_int_equal((vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 14) & 0xfff, 255);
+}
+
+static void a_full_list_stays_as_it_was(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(amd, 1);
+	struct kvm_cpuid_entry2 e = { 0 };
+
+	for (uint32_t i = 1; i < 256; i++) {
+		e.function = 0x40000000 + i;
+		assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), 0);
+	}
+	e.function++;
+	assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), -E2BIG);
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), -E2BIG);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 256);
+	assert_null(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0));
+	/* Replacing needs no room. */
+	e.function--;
+	e.eax = 7;
+	assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, e.function, 99)->eax, 7);
+	vmm_kvm_x86_cpuid_remove(cpuid, e.function);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 255);
+	assert_null(vmm_kvm_x86_cpuid_get_entry(cpuid, 255));
+	vmm_kvm_x86_cpuid_remove(cpuid, 0xdead);
+	vmm_kvm_x86_cpuid_free(NULL);
+}
+
+static uint32_t entries_of_host;
+static uint32_t largest_asked;
+
+/* Like a kernel that says E2BIG and nothing else. */
+static int answer_cpuid(int fd, unsigned long request, void *arg)
+{
+	struct kvm_cpuid2 *list = arg;
+
+	if (request != KVM_GET_SUPPORTED_CPUID && request != KVM_GET_CPUID2)
+		return -ENOSYS;
+	largest_asked = list->nent;
+	if (list->nent < entries_of_host)
+		return -E2BIG;
+	for (uint32_t i = 0; i < entries_of_host; i++)
+		list->entries[i].function = i;
+	list->nent = entries_of_host;
+	return 0;
+}
+
+static void lists_grow_until_they_fit_or_are_absurd(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	static const uint32_t sizes[] = { 0, 1, 64, 65, 75, 256, 5000 };
+
+	fake.answer = answer_cpuid;
+	for (size_t i = 0; i < VMM_ARRAY_LEN(sizes); i++) {
+		struct vmm_kvm_x86_cpuid *cpuid = NULL;
+
+		entries_of_host = sizes[i];
+		assert_int_equal(vmm_kvm_get_supported_cpuid(m.kvm, &cpuid), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), sizes[i]);
+		vmm_kvm_x86_cpuid_free(cpuid);
+		assert_int_equal(vmm_kvm_vcpu_get_cpuid(m.vcpu, &cpuid), 0);
+		vmm_kvm_x86_cpuid_free(cpuid);
+	}
+	entries_of_host = UINT32_MAX;
+	assert_int_equal(
+	    vmm_kvm_get_supported_cpuid(m.kvm, &(struct vmm_kvm_x86_cpuid *){ 0 }),
+	    -E2BIG);
+	assert_int_equal(largest_asked, 65536);
+}
+
+static uint32_t msrs_of_host;
+static bool tells_size;
+
+static int answer_msr_list(int fd, unsigned long request, void *arg)
+{
+	struct kvm_msr_list *list = arg;
+
+	if (request != KVM_GET_MSR_INDEX_LIST &&
+	    request != KVM_GET_MSR_FEATURE_INDEX_LIST)
+		return -ENOSYS;
+	largest_asked = list->nmsrs;
+	if (list->nmsrs < msrs_of_host) {
+		if (tells_size)
+			list->nmsrs = msrs_of_host;
+		return -E2BIG;
+	}
+	for (uint32_t i = 0; i < msrs_of_host; i++)
+		list->indices[i] = 100 + i;
+	list->nmsrs = msrs_of_host;
+	return 0;
+}
+
+static void msr_lists_grow_too(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	uint32_t indices[4] = { 0 };
+	size_t count = 99;
+
+	fake.answer = answer_msr_list;
+	for (int i = 0; i < 4; i++) {
+		msrs_of_host = i % 2 ? 40 : 1000;
+		tells_size = i < 2;
+		assert_int_equal(
+		    vmm_kvm_get_msr_indices(m.kvm, false, indices, 3, &count), 0);
+		assert_int_equal(count, msrs_of_host);
+		assert_int_equal(indices[2], 102);
+		assert_int_equal(indices[3], 0);
+		assert_int_equal(vmm_kvm_get_msr_indices(m.kvm, true, NULL, 0, &count),
+				 0);
+	}
+	msrs_of_host = UINT32_MAX;
+	count = 7;
+	assert_int_equal(vmm_kvm_get_msr_indices(m.kvm, false, NULL, 0, &count), -E2BIG);
+	assert_int_equal(count, 7);
+	assert_true(largest_asked <= 65536);
+}
+
+static uint32_t bad_msr;
+static uint32_t msrs_seen;
+static int msr_error;
+
+static int answer_msrs(int fd, unsigned long request, void *arg)
+{
+	struct kvm_msrs *msrs = arg;
+
+	if (request != KVM_GET_MSRS && request != KVM_SET_MSRS)
+		return -ENOSYS;
+	assert_true(msrs->nmsrs <= 256);
+	if (msr_error)
+		return msr_error;
+	for (uint32_t i = 0; i < msrs->nmsrs; i++) {
+		if (msrs->entries[i].index == bad_msr)
+			return (int)i;
+		if (request == KVM_GET_MSRS)
+			msrs->entries[i].data = msrs->entries[i].index * 3;
+		msrs_seen++;
+	}
+	return (int)msrs->nmsrs;
+}
+
+static void msrs_go_in_chunks_and_the_first_bad_one_is_named(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	struct kvm_msr_entry msrs[300] = { { 0 } };
+	size_t done = 77;
+
+	for (uint32_t i = 0; i < 300; i++)
+		msrs[i].index = 1000 + i;
+	fake.answer = answer_msrs;
+	msr_error = 0;
+	bad_msr = 0;
+	assert_int_equal(vmm_kvm_vcpu_get_msrs(m.vcpu, msrs, 300, &done), 0);
+	assert_int_equal(done, 300);
+	assert_int_equal(msrs[299].data, 1299 * 3);
+	assert_int_equal(vmm_kvm_get_feature_msrs(m.kvm, msrs, 300, NULL), 0);
+	msrs_seen = 0;
+	assert_int_equal(vmm_kvm_vcpu_set_msrs(m.vcpu, msrs, 300, &done), 0);
+	assert_int_equal(msrs_seen, 300);
+	assert_int_equal(vmm_kvm_vcpu_set_msrs(m.vcpu, msrs, 0, &done), 0);
+	assert_int_equal(done, 0);
+
+	for (uint32_t i = 0; i < 300; i++) {
+		bad_msr = 1000 + i;
+		memset(&msrs[i].data, 0xee, sizeof(msrs[i].data));
+		assert_int_equal(vmm_kvm_vcpu_get_msrs(m.vcpu, msrs, 300, &done), -ENXIO);
+		assert_int_equal(done, i);
+		assert_int_equal(msrs[i].data, UINT64_C(0xeeeeeeeeeeeeeeee));
+		assert_int_equal(vmm_kvm_vcpu_set_msrs(m.vcpu, msrs, 300, &done), -ENXIO);
+		assert_int_equal(done, i);
+	}
+	msr_error = -EFAULT;
+	assert_int_equal(vmm_kvm_vcpu_get_msrs(m.vcpu, msrs, 300, &done), -EFAULT);
+	assert_int_equal(done, 0);
+}
+
+static struct vmm_kvm_x86_boot linux64(void)
+{
+	struct vmm_kvm_x86_boot boot = VMM_KVM_X86_BOOT_INIT;
+
+	boot.rip = 0x1000200;
+	boot.rsp = boot.rbp = 0x8ff0;
+	boot.rsi = 0x7000;
+	boot.cr3 = 0x9000;
+	boot.gdt_base = 0x500;
+	boot.gdt_limit = 0x2f;
+	boot.idt_base = 0x520;
+	boot.idt_limit = 7;
+	return boot;
+}
+
+static void long_mode_is_on_with_flat_segments(void **state)
+{
+	struct vmm_kvm_x86_boot boot = linux64();
+	struct kvm_sregs s = { .apic_base = 0xfee00900, .cr0 = 0x60000010, .cr4 = 99 };
+	struct kvm_regs r;
+
+	memset(&r, 0xff, sizeof(r));
+	assert_int_equal(vmm_kvm_x86_boot_get_regs(&boot, &r, &s), 0);
+	assert_int_equal(r.rip, 0x1000200);
+	assert_int_equal(r.rsp, 0x8ff0);
+	assert_int_equal(r.rsi, 0x7000);
+	assert_int_equal(r.rflags, 2);
+	assert_int_equal(r.rax | r.rbx | r.rcx | r.rdx | r.r15, 0);
+	assert_int_equal(s.cr0, 0x80000011);
+	assert_int_equal(s.cr3, 0x9000);
+	assert_int_equal(s.cr4, 0x20);
+	assert_int_equal(s.efer, 0x500);
+	assert_int_equal(s.apic_base, 0xfee00900);
+	assert_int_equal(s.gdt.base, 0x500);
+	assert_int_equal(s.gdt.limit, 0x2f);
+	assert_int_equal(s.idt.base, 0x520);
+	assert_int_equal(s.idt.limit, 7);
+	assert_int_equal(s.cs.selector, 0x10);
+	assert_int_equal(s.cs.l, 1);
+	assert_int_equal(s.cs.db, 0);
+	assert_int_equal(s.cs.type, 0xb);
+	assert_int_equal(s.cs.limit, UINT32_MAX);
+	assert_int_equal(s.ds.selector, 0x18);
+	assert_int_equal(s.ss.selector, 0x18);
+	assert_int_equal(s.ds.type, 3);
+	assert_int_equal(s.tr.type, 0xb);
+	assert_int_equal(s.tr.s, 0);
+	assert_int_equal(s.tr.selector, 0x20);
+	assert_int_equal(s.ldt.unusable, 1);
+}
+
+static void protected_mode_is_on_without_paging(void **state)
+{
+	struct vmm_kvm_x86_boot boot = VMM_KVM_X86_BOOT_INIT;
+	struct kvm_sregs s = { .apic_base = 1 };
+	struct kvm_regs r;
+
+	boot.mode = VMM_KVM_X86_PROTECTED32;
+	boot.rip = 0x1000000;
+	boot.rbx = 0x6000;
+	assert_int_equal(vmm_kvm_x86_boot_get_regs(&boot, &r, &s), 0);
+	assert_int_equal(r.rbx, 0x6000);
+	assert_int_equal(s.cr0, 0x11);
+	assert_int_equal(s.cr3 | s.cr4 | s.efer, 0);
+	assert_int_equal(s.cs.db, 1);
+	assert_int_equal(s.cs.l, 0);
+	assert_int_equal(s.cs.g, 1);
+}
+
+static void real_mode_splits_the_address(void **state)
+{
+	struct vmm_kvm_x86_boot boot = VMM_KVM_X86_BOOT_INIT;
+	struct kvm_sregs s = { 0 };
+	struct kvm_regs r;
+
+	boot.mode = VMM_KVM_X86_REAL16;
+	boot.rip = 0xffff0;
+	assert_int_equal(vmm_kvm_x86_boot_get_regs(&boot, &r, &s), 0);
+	assert_int_equal(s.cs.base, 0xf0000);
+	assert_int_equal(s.cs.selector, 0xf000);
+	assert_int_equal(r.rip, 0xfff0);
+	assert_int_equal(s.cs.limit, 0xffff);
+	assert_int_equal(s.cs.g, 0);
+	assert_int_equal(s.cr0, 0x10);
+	assert_int_equal(s.idt.limit, 0x3ff);
+}
+
+static void impossible_boot_states_change_nothing(void **state)
+{
+	static const struct {
+		uint32_t mode;
+		uint64_t rip, cr3;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ 4, 0, 0 },
+		{ UINT32_MAX, 0, 0 },
+		{ VMM_KVM_X86_LONG64, 0x1000, 0 },
+		{ VMM_KVM_X86_PROTECTED32, UINT64_C(1) << 32, 0 },
+		{ VMM_KVM_X86_PROTECTED32, 0x1000, 0x9000 },
+		{ VMM_KVM_X86_REAL16, 0x100000, 0 },
+		{ VMM_KVM_X86_REAL16, 0x1000, 0x9000 },
+	};
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
+		struct vmm_kvm_x86_boot boot = VMM_KVM_X86_BOOT_INIT;
+		struct kvm_sregs s = { .cr0 = 77 };
+		struct kvm_regs r = { .rip = 77 };
+
+		boot.mode = cases[i].mode;
+		boot.rip = cases[i].rip;
+		boot.cr3 = cases[i].cr3;
+		assert_int_equal(vmm_kvm_x86_boot_get_regs(&boot, &r, &s), -EINVAL);
+		assert_int_equal(s.cr0, 77);
+		assert_int_equal(r.rip, 77);
+		assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x10), 0);
+	}
+}
+
+static void descriptors_match_the_loaded_segments(void **state)
+{
+	struct vmm_kvm_x86_boot boot = linux64();
+
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0), 0);
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x10),
+			 UINT64_C(0x00af9b000000ffff));
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x18),
+			 UINT64_C(0x00cf93000000ffff));
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x20),
+			 UINT64_C(0x00008b0000000067));
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x28), 0);
+	boot.mode = VMM_KVM_X86_PROTECTED32;
+	boot.cr3 = 0;
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x10),
+			 UINT64_C(0x00cf9b000000ffff));
+	boot.mode = VMM_KVM_X86_REAL16;
+	assert_int_equal(vmm_kvm_x86_boot_get_descriptor(&boot, 0x10), 0);
+}
+
+static unsigned long order[32];
+static size_t steps;
+static struct kvm_lapic_state lapic;
+static struct kvm_msr_entry written[32];
+static size_t written_count;
+static int lapic_answer;
+
+static int answer_setup(int fd, unsigned long request, void *arg)
+{
+	if (steps < VMM_ARRAY_LEN(order))
+		order[steps++] = request;
+	switch (request) {
+	case KVM_GET_LAPIC:
+		memset(arg, 0, sizeof(lapic));
+		memset((uint8_t *)arg + 0x350, 0xff, 4);
+		return lapic_answer;
+	case KVM_SET_LAPIC:
+		memcpy(&lapic, arg, sizeof(lapic));
+		return 0;
+	case KVM_SET_MSRS: {
+		struct kvm_msrs *msrs = arg;
+
+		for (uint32_t i = 0; i < msrs->nmsrs; i++) {
+			if (msrs->entries[i].index == bad_msr)
+				return (int)i;
+			written[written_count++] = msrs->entries[i];
+		}
+		return (int)msrs->nmsrs;
+	}
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void setting_up_does_cpuid_before_msrs_and_skips_absent_ones(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	struct vmm_kvm_x86_boot boot = linux64();
+	CPUID_CLEANUP *cpuid = list_of(amd, VMM_ARRAY_LEN(amd));
+	FAKE_MACHINE m = fake_machine();
+	uint32_t pin;
+
+	fake.answer = answer_setup;
+	bad_msr = 0x1a0;
+	steps = written_count = 0;
+	lapic_answer = 0;
+	assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, &boot, NULL), 0);
+	assert_int_equal(order[0], KVM_SET_CPUID2);
+	assert_int_equal(order[1], KVM_SET_MSRS);
+	assert_int_equal(order[2], KVM_SET_MSRS);
+	assert_int_equal(order[3], KVM_SET_FPU);
+	assert_int_equal(order[4], KVM_GET_LAPIC);
+	assert_int_equal(order[5], KVM_SET_LAPIC);
+	assert_int_equal(order[6], KVM_GET_SREGS);
+	assert_int_equal(order[7], KVM_SET_SREGS);
+	assert_int_equal(order[8], KVM_SET_REGS);
+	assert_int_equal(steps, 9);
+	assert_int_equal(written_count, 10);
+	assert_int_equal(written[9].index, 0x2ff);
+	assert_int_equal(written[9].data, 0x806);
+	memcpy(&pin, lapic.regs + 0x350, 4);
+	assert_int_equal(pin, 0xffffffff);
+	memcpy(&pin, lapic.regs + 0x360, 4);
+	assert_int_equal(pin, 0x400);
+	/* The caller's list is a template. */
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0x800);
+
+	/* Another processor, on a machine without local APICs in the kernel. */
+	steps = 0;
+	lapic_answer = -EINVAL;
+	assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, NULL, NULL), 0);
+	assert_int_equal(order[steps - 1], KVM_GET_LAPIC);
+
+	t.cpu = 1;
+	t.cpu_count = 2;
+	assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, NULL, NULL), -EINVAL);
+}
+
+static void each_step_of_the_setup_may_fail(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	struct vmm_kvm_x86_boot boot = linux64();
+	CPUID_CLEANUP *cpuid = list_of(amd, VMM_ARRAY_LEN(amd));
+	FAKE_MACHINE m = fake_machine();
+	static const char *const words[] = {
+		"CPUID",	  "MSRs",	   "FPU",
+		"local APIC",	  "local APIC",	   "boot registers",
+		"boot registers", "boot registers"
+	};
+
+	fake.answer = answer_setup;
+	bad_msr = 0;
+	lapic_answer = 0;
+	for (unsigned int i = 0; i < VMM_ARRAY_LEN(words); i++) {
+		struct vmm_error err = { 0 };
+
+		written_count = 0;
+		fake.fail_at = fake.calls + 1 + i;
+		assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, &boot, &err),
+				 -EIO);
+		assert_non_null(strstr(err.message, words[i]));
+	}
+	fake.fail_at = 0;
+	boot.mode = 9;
+	assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, &boot, NULL), -EINVAL);
+	boot = linux64();
+	t.threads_per_core = 3;
+	assert_int_equal(vmm_kvm_vcpu_setup(m.vcpu, cpuid, &t, &boot, NULL), -EINVAL);
+}
+
+static int xsave_size;
+
+static int answer_xsave(int fd, unsigned long request, void *arg)
+{
+	if (request == KVM_CHECK_EXTENSION && arg == (void *)KVM_CAP_XSAVE2)
+		return xsave_size;
+	if (request == KVM_GET_TSC_KHZ)
+		return xsave_size;
+	return -ENOSYS;
+}
+
+static void an_xsave_area_is_never_too_small_for_the_kernel(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	uint8_t buf[11008] = { 0 };
+	uint32_t khz = 5;
+
+	fake.answer = answer_xsave;
+	xsave_size = 0;
+	assert_int_equal(vmm_kvm_vm_get_xsave_size(m.vm), 4096);
+	assert_int_equal(vmm_kvm_vcpu_get_xsave(m.vcpu, buf, 4095), -ENOSPC);
+	assert_int_equal(vmm_kvm_vcpu_get_xsave(m.vcpu, buf, 4096), 0);
+	assert_int_equal(fake.last_request, KVM_GET_XSAVE);
+	assert_int_equal(vmm_kvm_vcpu_set_xsave(m.vcpu, buf, 4095), -ENOSPC);
+	xsave_size = 11008;
+	assert_int_equal(vmm_kvm_vcpu_get_xsave(m.vcpu, buf, 4096), -ENOSPC);
+	assert_int_equal(vmm_kvm_vcpu_set_xsave(m.vcpu, buf, 11007), -ENOSPC);
+	assert_int_equal(vmm_kvm_vcpu_get_xsave(m.vcpu, buf, 11008), 0);
+	assert_int_equal(fake.last_request, KVM_GET_XSAVE2);
+	assert_int_equal(vmm_kvm_vcpu_set_xsave(m.vcpu, buf, 11008), 0);
+
+	assert_int_equal(vmm_kvm_vcpu_get_tsc_khz(m.vcpu, &khz), 0);
+	assert_int_equal(khz, 11008);
+	xsave_size = -EIO;
+	assert_int_equal(vmm_kvm_vcpu_get_tsc_khz(m.vcpu, &khz), -EOPNOTSUPP);
+	assert_int_equal(khz, 11008);
+}
+
+static void registers_are_described(void **state)
+{
+	struct vmm_kvm_x86_boot boot = linux64();
+	struct kvm_sregs s = { 0 };
+	struct kvm_regs r;
+	char text[2000], cut[10];
+	size_t len;
+
+	assert_int_equal(vmm_kvm_x86_boot_get_regs(&boot, &r, &s), 0);
+	len = vmm_kvm_x86_describe_regs(&r, &s, text, sizeof(text));
+	assert_int_equal(len, strlen(text));
+	assert_non_null(strstr(text, "rip=0000000001000200 "));
+	assert_non_null(
+	    strstr(text, "cs=0010 base 0 limit 0xffffffff type 0xb 64-bit\n"));
+	assert_int_equal(vmm_kvm_x86_describe_regs(&r, &s, cut, sizeof(cut)), len);
+	assert_string_equal(cut, "rip=00000");
+	assert_int_equal(vmm_kvm_x86_describe_regs(&r, &s, NULL, 0), len);
+}
+
+static unsigned int probe_runs;
+static uint32_t probe_reason;
+static int probe_answer;
+
+static int answer_probe(int fd, unsigned long request, void *arg)
+{
+	struct kvm_run *run = fake.maps[0];
+
+	if (request != KVM_RUN)
+		return -ENOSYS;
+	probe_runs++;
+	run->exit_reason = probe_reason;
+	run->io.direction = KVM_EXIT_IO_OUT;
+	run->io.size = 1;
+	run->io.count = 1;
+	run->io.port = 0xf4;
+	run->io.data_offset = 4096;
+	((uint8_t *)run)[4096] = 16;
+	return probe_answer;
+}
+
+static void the_probe_believes_only_the_right_result(void **state)
+{
+	struct vmm_kvm *kvm = NULL;
+	struct vmm_error err;
+
+	fake_reset();
+	assert_int_equal(kvm_open_at(&fake_sys, NULL, &kvm, NULL), 0);
+	fake.answer = answer_probe;
+	probe_reason = VMM_KVM_EXIT_IO;
+	probe_answer = 0;
+	assert_int_equal(vmm_kvm_probe_linux(kvm, &err), 0);
+	probe_reason = VMM_KVM_EXIT_SHUTDOWN;
+	assert_int_equal(vmm_kvm_probe_linux(kvm, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "shutdown"));
+	probe_answer = -ENOSPC;
+	assert_int_equal(vmm_kvm_probe_linux(kvm, NULL), -ENOSPC);
+	/* A guest that never stops, or a kernel that only knows EINTR. */
+	probe_answer = -EINTR;
+	assert_int_equal(kvm_x86_probe(kvm, 20, &err), -ETIMEDOUT);
+	assert_true(probe_runs > 3);
+
+	probe_answer = 0;
+	probe_reason = VMM_KVM_EXIT_IO;
+	for (unsigned int n = 1;; n++) {
+		int ret;
+
+		fake.calls = 0;
+		fake.fail_at = n;
+		ret = vmm_kvm_probe_linux(kvm, &err);
+		assert_int_equal(fake_leaks(), 1);
+		if (fake.calls < n)
+			break;
+		/* Only the question for the number of slots may fail. */
+		assert_int_equal(ret, fake.calls > n && n == 2 ? 0 : -EIO);
+	}
+	vmm_kvm_close(kvm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_topology_is_the_same_in_every_intel_leaf),
+		cmocka_unit_test(the_topology_is_the_same_in_every_amd_leaf),
+		cmocka_unit_test(one_processor_has_no_threads),
+		cmocka_unit_test(impossible_topologies_change_nothing),
+		cmocka_unit_test(the_largest_package_fits_its_fields),
+		cmocka_unit_test(a_full_list_stays_as_it_was),
+		cmocka_unit_test(lists_grow_until_they_fit_or_are_absurd),
+		cmocka_unit_test(msr_lists_grow_too),
+		cmocka_unit_test(msrs_go_in_chunks_and_the_first_bad_one_is_named),
+		cmocka_unit_test(long_mode_is_on_with_flat_segments),
+		cmocka_unit_test(protected_mode_is_on_without_paging),
+		cmocka_unit_test(real_mode_splits_the_address),
+		cmocka_unit_test(impossible_boot_states_change_nothing),
+		cmocka_unit_test(descriptors_match_the_loaded_segments),
+		cmocka_unit_test(setting_up_does_cpuid_before_msrs_and_skips_absent_ones),
+		cmocka_unit_test(each_step_of_the_setup_may_fail),
+		cmocka_unit_test(an_xsave_area_is_never_too_small_for_the_kernel),
+		cmocka_unit_test(registers_are_described),
+		cmocka_unit_test(the_probe_believes_only_the_right_result),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
