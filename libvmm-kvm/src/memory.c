@@ -252,8 +252,7 @@ int vmm_kvm_vm_set_dirty_logging(struct vmm_kvm_vm *vm, uint32_t slot, bool on)
 	return ret;
 }
 
-int vmm_kvm_vm_get_memory(struct vmm_kvm_vm *vm, uint32_t slot,
-			  struct vmm_kvm_memory *out)
+static int get_memory(struct vmm_kvm_vm *vm, uint32_t slot, struct vmm_kvm_memory *out)
 {
 	const struct slot_entry *entry;
 	int ret = -ENOENT;
@@ -268,6 +267,25 @@ int vmm_kvm_vm_get_memory(struct vmm_kvm_vm *vm, uint32_t slot,
 	return ret;
 }
 
+int vmm_kvm_vm_get_memory(struct vmm_kvm_vm *vm, uint32_t slot,
+			  struct vmm_kvm_memory *out)
+{
+	struct vmm_kvm_memory memory;
+	size_t size = out->size;
+	int ret;
+
+	if (size < offsetof(struct vmm_kvm_memory, guest_memfd) || size > 65536)
+		return -EINVAL;
+	ret = get_memory(vm, slot, &memory);
+	if (ret < 0)
+		return ret;
+	/* A caller of a later version finds zeros in what we do not know. */
+	memset(out, 0, size);
+	memcpy(out, &memory, size < sizeof(memory) ? size : sizeof(memory));
+	out->size = size;
+	return 0;
+}
+
 size_t vmm_kvm_dirty_words(uint64_t len, uint64_t page)
 {
 	uint64_t pages = len / page + (len % page != 0);
@@ -280,7 +298,7 @@ size_t vmm_kvm_dirty_words(uint64_t len, uint64_t page)
 static int logged_slot(struct vmm_kvm_vm *vm, uint32_t slot, uint64_t *out_len)
 {
 	struct vmm_kvm_memory memory;
-	int ret = vmm_kvm_vm_get_memory(vm, slot, &memory);
+	int ret = get_memory(vm, slot, &memory);
 
 	if (ret < 0)
 		return ret;

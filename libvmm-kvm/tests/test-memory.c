@@ -53,7 +53,7 @@ static int add(struct vmm_kvm_vm *vm, uint64_t gpa, uint64_t len, uint32_t *out_
 static void the_kernel_gets_what_the_caller_said(void **state)
 {
 	FAKE_MACHINE m = machine(32);
-	struct vmm_kvm_memory memory = VMM_KVM_MEMORY_INIT, got;
+	struct vmm_kvm_memory memory = VMM_KVM_MEMORY_INIT, got = VMM_KVM_MEMORY_INIT;
 	uint32_t slot = 9;
 
 	memory.gpa = 0x100000;
@@ -88,6 +88,32 @@ static void the_kernel_gets_what_the_caller_said(void **state)
 	assert_int_equal(vmm_kvm_vm_remove_memory(m.vm, 0), 0);
 	assert_int_equal(region.slot, 0);
 	assert_int_equal(region.memory_size, 0);
+}
+
+static void a_slot_is_told_to_callers_of_other_versions(void **state)
+{
+	FAKE_MACHINE m = machine(32);
+	struct {
+		struct vmm_kvm_memory memory;
+		uint64_t more;
+	} wide = { .memory = VMM_KVM_MEMORY_INIT, .more = 77 };
+	struct vmm_kvm_memory *out = &wide.memory;
+
+	assert_int_equal(add(m.vm, 0x8000, 0x2000, NULL), 0);
+	out->size = sizeof(wide);
+	assert_int_equal(vmm_kvm_vm_get_memory(m.vm, 0, out), 0);
+	assert_int_equal(out->gpa, 0x8000);
+	assert_int_equal(out->size, sizeof(wide));
+	assert_int_equal(wide.more, 0);
+	/* From before there was private memory: nothing is written past its end. */
+	out->size = offsetof(struct vmm_kvm_memory, guest_memfd);
+	out->guest_memfd = 55;
+	assert_int_equal(vmm_kvm_vm_get_memory(m.vm, 0, out), 0);
+	assert_int_equal(out->guest_memfd, 55);
+	out->size = 0;
+	assert_int_equal(vmm_kvm_vm_get_memory(m.vm, 0, out), -EINVAL);
+	out->size = SIZE_MAX;
+	assert_int_equal(vmm_kvm_vm_get_memory(m.vm, 0, out), -EINVAL);
 }
 
 static void bad_ranges_never_reach_the_kernel(void **state)
@@ -157,7 +183,7 @@ static void slots_are_used_again_and_run_out(void **state)
 static void a_refusal_of_the_kernel_changes_nothing(void **state)
 {
 	FAKE_MACHINE m = machine(32);
-	struct vmm_kvm_memory got;
+	struct vmm_kvm_memory got = VMM_KVM_MEMORY_INIT;
 	uint32_t slot = 0;
 
 	assert_int_equal(add(m.vm, 0x1000, 0x1000, &slot), 0);
@@ -284,7 +310,7 @@ static void random_calls_match_a_model(void **state)
 		}
 	}
 	for (uint32_t s = 0; s < SLOTS; s++) {
-		struct vmm_kvm_memory got;
+		struct vmm_kvm_memory got = VMM_KVM_MEMORY_INIT;
 
 		assert_int_equal(vmm_kvm_vm_get_memory(m.vm, s, &got),
 				 len[s] ? 0 : -ENOENT);
@@ -299,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_gets_what_the_caller_said),
+		cmocka_unit_test(a_slot_is_told_to_callers_of_other_versions),
 		cmocka_unit_test(bad_ranges_never_reach_the_kernel),
 		cmocka_unit_test(slots_are_used_again_and_run_out),
 		cmocka_unit_test(a_refusal_of_the_kernel_changes_nothing),

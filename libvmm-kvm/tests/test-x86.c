@@ -201,6 +201,7 @@ static void a_full_list_stays_as_it_was(void **state)
 }
 
 static uint32_t entries_of_host;
+static bool tells_count;
 static uint32_t largest_asked;
 
 /* Like a kernel that says E2BIG and nothing else. */
@@ -214,8 +215,9 @@ static int answer_cpuid(int fd, unsigned long request, void *arg)
 	if (list->nent < entries_of_host)
 		return -E2BIG;
 	for (uint32_t i = 0; i < entries_of_host; i++)
-		list->entries[i].function = i;
-	list->nent = entries_of_host;
+		list->entries[i].function = 1 + i;
+	if (tells_count || request == KVM_GET_SUPPORTED_CPUID)
+		list->nent = entries_of_host;
 	return 0;
 }
 
@@ -232,7 +234,10 @@ static void lists_grow_until_they_fit_or_are_absurd(void **state)
 		assert_int_equal(vmm_kvm_get_supported_cpuid(m.kvm, &cpuid), 0);
 		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), sizes[i]);
 		vmm_kvm_x86_cpuid_free(cpuid);
+		/* Some kernels do not say how many there are. */
+		tells_count = i % 2;
 		assert_int_equal(vmm_kvm_vcpu_get_cpuid(m.vcpu, &cpuid), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), sizes[i]);
 		vmm_kvm_x86_cpuid_free(cpuid);
 	}
 	entries_of_host = UINT32_MAX;

@@ -58,7 +58,8 @@ VMM_API VMM_MUST_USE int vmm_kvm_vm_set_identity_map_addr(struct vmm_kvm_vm *vm,
  * @param flags  0 or KVM_PIT_SPEAKER_DUMMY, which answers port 0x61 as well
  * @retval 0        done
  * @retval -EEXIST  there is one already
- * @retval -ENOENT  there is no in-kernel interrupt controller
+ * @retval -ENOENT  there is no in-kernel interrupt controller (kernels such as 6.1 do not
+ *                  check)
  */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_create_pit2(struct vmm_kvm_vm *vm, uint32_t flags);
 

@@ -296,8 +296,12 @@ VMM_API VMM_MUST_USE int vmm_kvm_vm_set_dirty_logging(struct vmm_kvm_vm *vm,
 /**
  * Tell what a slot shows.
  *
- * @param[out] out  the slot; `size` is that of this library
+ * @param vm           the machine
+ * @param slot         the slot
+ * @param[in,out] out  what it shows; `size` set, by #VMM_KVM_MEMORY_INIT, to what the
+ *                     caller has room for
  * @retval 0        done
+ * @retval -EINVAL  `out->size` was not set
  * @retval -ENOENT  no such slot
  */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_get_memory(struct vmm_kvm_vm *vm, uint32_t slot,

@@ -168,5 +168,17 @@ int vmm_kvm_vcpu_set_cpuid(struct vmm_kvm_vcpu *vcpu,
 
 int vmm_kvm_vcpu_get_cpuid(struct vmm_kvm_vcpu *vcpu, struct vmm_kvm_x86_cpuid **out)
 {
-	return get_growing(vcpu->sys, vcpu->fd, KVM_GET_CPUID2, out);
+	static const struct kvm_cpuid_entry2 empty;
+	struct kvm_cpuid2 *table;
+	int ret = get_growing(vcpu->sys, vcpu->fd, KVM_GET_CPUID2, out);
+
+	if (ret < 0)
+		return ret;
+	/* Older kernels (6.1) fill the entries but do not say how many: the rest of the
+	 * room is as we gave it. */
+	table = (*out)->table;
+	while (table->nent > 0 &&
+	       memcmp(&table->entries[table->nent - 1], &empty, sizeof(empty)) == 0)
+		table->nent--;
+	return 0;
 }
