@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "plan.h"
+#include "sys.h"
 #include "words.h"
 
 struct vmm_load_cmdline {
@@ -25,7 +26,7 @@ int vmm_load_cmdline_new(size_t max, struct vmm_load_cmdline **out)
 
 	if (max == 0 || max > VMM_LOAD_CMDLINE_MAX)
 		return -EINVAL;
-	c = calloc(1, sizeof(*c) + 4 * max);
+	c = load_sys_alloc(sizeof(*c) + 4 * max);
 	if (!c)
 		return -ENOMEM;
 	c->max = max;
@@ -268,10 +269,13 @@ int vmm_load_cmdline_add_list(struct vmm_load_cmdline *cmdline, const char *key,
 	if (at > cmdline->max - 1)
 		return too_long(at, cmdline->max - 1, err);
 
-	at = (size_t)sprintf(cmdline->draft, "%s", key);
-	for (size_t i = 0; i < count; i++)
-		at += (size_t)sprintf(cmdline->draft + at, "%c%s", i ? ',' : '=',
-				      values[i]);
+	at = strlen(key);
+	memcpy(cmdline->draft, key, at);
+	for (size_t i = 0; i < count; i++) {
+		cmdline->draft[at++] = i ? ',' : '=';
+		memcpy(cmdline->draft + at, values[i], strlen(values[i]));
+		at += strlen(values[i]);
+	}
 	return append(cmdline, cmdline->boot, cmdline->draft, at, err);
 }
 

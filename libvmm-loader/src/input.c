@@ -4,18 +4,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "options.h"
+#include "sys.h"
 
 static int open_file(struct load_input *in, struct vmm_error *err)
 {
 	struct stat st;
+	int ret = load_sys_stat(in->fd, &st);
 
-	if (fstat(in->fd, &st) < 0)
-		return vmm_error_set(err, -errno, "%s: cannot look at it: %s", in->name,
-				     strerror(errno));
+	if (ret < 0)
+		return vmm_error_set(err, ret, "%s: cannot look at it: %s", in->name,
+				     strerror(-ret));
 	if (S_ISDIR(st.st_mode))
 		return vmm_error_set(err, -EISDIR, "%s: a directory, not an image",
 				     in->name);
@@ -65,7 +65,7 @@ int load_input_peek(const struct load_input *in, uint64_t offset, void *buf, siz
 		    size_t *out_len, struct vmm_error *err)
 {
 	size_t done = 0;
-	ssize_t n;
+	int64_t n;
 
 	if (offset >= in->size)
 		len = 0;
@@ -77,14 +77,12 @@ int load_input_peek(const struct load_input *in, uint64_t offset, void *buf, siz
 		done = len;
 	}
 	while (done < len) {
-		n = pread(in->fd, (uint8_t *)buf + done, len - done,
-			  (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = load_sys_pread(in->fd, (uint8_t *)buf + done, len - done,
+				   offset + done);
 		if (n < 0)
-			return vmm_error_at(err, -errno, offset + done, len, done,
+			return vmm_error_at(err, (int)n, offset + done, len, done,
 					    "%s: cannot read at offset %" PRIu64 ": %s",
-					    in->name, offset + done, strerror(errno));
+					    in->name, offset + done, strerror((int)-n));
 		if (n == 0)
 			break;
 		done += (size_t)n;

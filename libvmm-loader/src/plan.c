@@ -88,17 +88,22 @@ static int check_overlap(const struct load_plan *plan, uint32_t i,
 	return 0;
 }
 
-static int check_map(const struct load_segment *s, const struct load_input *in,
+/* All between the lowest and the highest byte is taken: a kernel gives the gaps between
+ * its segments to its own allocator. */
+static int take_span(const struct load_plan *plan, const struct load_input *in,
 		     struct vmm_load_map *map, struct vmm_error *err)
 {
-	int ret = vmm_load_map_take(map, s->gpa, s->mem_len);
+	uint64_t first, last;
+	int ret;
 
+	load_plan_span(plan, &first, &last);
+	ret = vmm_load_map_take(map, first, last - first + 1);
 	if (ret == 0)
 		return 0;
-	return vmm_error_at(err, ret, s->gpa, s->mem_len, 0,
-			    "%s: kernel: %" PRIu64 " bytes at guest address 0x%" PRIx64
+	return vmm_error_at(err, ret, first, last - first + 1, 0,
+			    "%s: kernel: guest addresses 0x%" PRIx64 " to 0x%" PRIx64
 			    " are %s",
-			    in->name, s->mem_len, s->gpa,
+			    in->name, first, last,
 			    ret == -EBUSY   ? "taken by something else"
 			    : ret == -E2BIG ? "too much for a full memory map"
 					    : "not RAM in the memory map");
@@ -111,8 +116,6 @@ int load_plan_check(const struct load_plan *plan, const struct load_input *in,
 	struct vmm_load_map copy;
 	int ret = 0;
 
-	if (map)
-		copy = *map;
 	for (uint32_t i = 0; i < plan->count && ret == 0; i++) {
 		const struct load_segment *s = &plan->segment[i];
 
@@ -125,10 +128,11 @@ int load_plan_check(const struct load_plan *plan, const struct load_input *in,
 					   err);
 		if (ret == 0)
 			ret = check_overlap(plan, i, in, err);
-		if (ret == 0 && map)
-			ret = check_map(s, in, &copy, err);
 	}
-	return ret;
+	if (ret < 0 || !map)
+		return ret;
+	copy = *map;
+	return take_span(plan, in, &copy, err);
 }
 
 int load_plan_commit(const struct load_plan *plan, const struct load_input *in,
@@ -155,12 +159,5 @@ int load_plan_commit(const struct load_plan *plan, const struct load_input *in,
 					    "%s: cannot zero guest memory at 0x%" PRIx64,
 					    in->name, s->gpa + s->file_len);
 	}
-	for (uint32_t i = 0; map && i < plan->count; i++) {
-		ret = vmm_load_map_take(map, plan->segment[i].gpa,
-					plan->segment[i].mem_len);
-		if (ret < 0)
-			return vmm_error_set(err, ret, "%s: the memory map changed",
-					     in->name);
-	}
-	return 0;
+	return map ? take_span(plan, in, map, err) : 0;
 }

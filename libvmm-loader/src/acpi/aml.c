@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../bytes.h"
+#include "../sys.h"
 
 /* ACPI 6.5, chapter 20 "ACPI Machine Language (AML) Specification". */
 #define ZERO_OP 0x00
@@ -44,7 +45,7 @@ uint8_t *aml_reserve(struct vmm_acpi_aml *aml, size_t len)
 	while (room < aml->len + len)
 		room *= 2;
 	if (room != aml->room) {
-		data = realloc(aml->data, room);
+		data = load_sys_realloc(aml->data, room);
 		if (!data) {
 			aml_fail(aml, -ENOMEM, "out of memory");
 			return NULL;
@@ -253,7 +254,7 @@ void aml_close(struct vmm_acpi_aml *aml)
 
 int vmm_acpi_aml_new(struct vmm_acpi_aml **out)
 {
-	struct vmm_acpi_aml *aml = calloc(1, sizeof(*aml));
+	struct vmm_acpi_aml *aml = load_sys_alloc(sizeof(*aml));
 
 	if (!aml)
 		return -ENOMEM;

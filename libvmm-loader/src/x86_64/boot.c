@@ -9,6 +9,7 @@
 #include "../bytes.h"
 #include "../options.h"
 #include "../plan.h"
+#include "../sys.h"
 #include "setup-header.h"
 
 #define CR0_PE UINT64_C(0x1)
@@ -218,7 +219,7 @@ int vmm_load_x86_boot(const struct vmm_mem *mem, const struct vmm_load_x86_opts 
 	if (ret < 0)
 		return ret;
 
-	image = calloc(1, sizeof(*image));
+	image = load_sys_alloc(sizeof(*image));
 	if (!image)
 		return vmm_error_set(err, -ENOMEM, "boot: out of memory");
 	make_entry(&o, protocol, image, &entry);
