@@ -50,11 +50,12 @@ static const struct virtq_region *region_find(const struct vmm_virtq *q, uint64_
 }
 
 /* Everything that virtq_seg() does not do at once: another region than last time,
- * borders between regions, and all the refusals. The sums are done already. */
-int virtq_seg_slow(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa, uint32_t len,
-		   bool writable)
+ * borders between regions, and all the refusals. Returns the iovecs used. */
+int virtq_seg_slow(struct vmm_virtq *q, struct iovec *iov, uint32_t room, uint64_t gpa,
+		   uint32_t len, bool writable)
 {
 	uint64_t left = len, end;
+	uint32_t n = 0;
 
 	if (len == 0)
 		return 0;
@@ -69,20 +70,19 @@ int virtq_seg_slow(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa, uint
 			return -EFAULT;
 		if (writable && r->readonly)
 			return -EROFS;
-		if (w->n == w->max)
+		if (n == room)
 			return -E2BIG;
 
 		off = gpa - r->gpa;
 		here = r->span - off < left - 1 ? r->span - off + 1 : left;
-		w->iov[w->n].iov_base = r->host + off;
-		w->iov[w->n].iov_len = here;
-		w->n++;
-		w->readable_n += !writable;
+		iov[n].iov_base = r->host + off;
+		iov[n].iov_len = here;
+		n++;
 		q->mru = *r;
 		gpa += here;
 		left -= here;
 	}
-	return 0;
+	return (int)n;
 }
 
 /* One bounded copy of the whole table; what the driver does to it later has no effect

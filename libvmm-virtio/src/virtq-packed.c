@@ -21,8 +21,9 @@ static struct virtq_desc snapshot_acquire(const struct virtq_desc *d)
 }
 
 /* virtio 1.2, 2.8.7: entries in table order; only WRITE counts in their flags. */
-static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
-			 struct virtq_desc head)
+static inline __attribute__((always_inline)) int walk_indirect(struct vmm_virtq *q,
+							       struct virtq_walk *w,
+							       struct virtq_desc head)
 {
 	int n = virtq_indirect_copy(q, head.addr, desc_len(head));
 
@@ -38,8 +39,9 @@ static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
 	return n < 0 ? n : 0;
 }
 
-static int walk_one(struct vmm_virtq *q, struct virtq_walk *w, struct virtq_desc d,
-		    bool first)
+static inline __attribute__((always_inline)) int walk_one(struct vmm_virtq *q,
+							  struct virtq_walk *w,
+							  struct virtq_desc d, bool first)
 {
 	uint32_t flags = packed_flags(d);
 
@@ -124,8 +126,8 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t descs = q->slots[(uint16_t)elems[i].token].descs;
-		uint16_t *flags = (uint16_t *)(void *)&q->desc[q->next_used].rest + 3;
-		uint16_t value = put(q, &elems[i], q->next_used, q->used_wrap);
+		uint16_t *flags = (uint16_t *)(void *)&q->desc[q->used_slot].rest + 3;
+		uint16_t value = put(q, &elems[i], q->used_slot, q->used_wrap);
 
 		if (i == 0) {
 			first = flags;
@@ -133,10 +135,9 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 		} else {
 			store16_release(flags, value);
 		}
-		advance(q, &q->next_used, &q->used_wrap, descs);
+		advance(q, &q->used_slot, &q->used_wrap, descs);
 		q->outstanding -= descs;
-		if (__builtin_add_overflow(q->added, descs, &q->added))
-			q->added = UINT32_MAX;
+		q->used_total += descs;
 	}
 	if (first)
 		store16_release(first, first_flags);
@@ -161,10 +162,9 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 
 bool virtq_packed_wants_interrupt(struct vmm_virtq *q)
 {
-	uint32_t added = q->added;
+	uint64_t added = q->used_total - q->used_signalled;
 	uint16_t flags, off_wrap, event;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = load16_acquire(&q->driver[EVENT_FLAGS]);
 	if (flags == EVENT_F_DISABLE)
 		return false;
@@ -175,5 +175,5 @@ bool virtq_packed_wants_interrupt(struct vmm_virtq *q)
 	event = off_wrap & 0x7fff;
 	if ((off_wrap >> 15) != q->used_wrap)
 		event = (uint16_t)(event - q->num);
-	return virtq_event_passed(event, q->next_used, (uint16_t)(q->next_used - added));
+	return virtq_event_passed(event, q->used_slot, (uint16_t)(q->used_slot - added));
 }

@@ -19,36 +19,23 @@ int virtq_die(struct vmm_virtq *q)
 	return -ENOTRECOVERABLE;
 }
 
-static struct virtq_slot *slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
-				    bool redone, uint64_t room)
+static inline void split_put(struct vmm_virtq *q, uint64_t at, uint16_t head,
+			     uint32_t len)
 {
-	struct virtq_slot *slot = &q->slots[head];
+	uint32_t slot = (uint32_t)at & (q->num - 1);
+	uint32_t *elem = (uint32_t *)(void *)(q->device + USED_RING + USED_ELEM * slot);
 
-	slot->writable = (uint32_t)room;
-	slot->pos = q->popped;
-	slot->descs = descs;
-	slot->state = SLOT_INFLIGHT;
-	slot->redone = redone;
-	q->order[q->popped & q->order_mask] = head;
-	q->popped++;
-	q->inflight++;
-	return slot;
+	store32(&elem[0], head);
+	store32(&elem[1], len);
 }
 
-void virtq_take(struct vmm_virtq *q, struct vmm_virtq_chain *chain, struct virtq_walk *w,
-		uint16_t head, uint16_t descs, bool redone)
+/* The driver sees all entries before the index that says they are there. */
+static inline void split_publish(struct vmm_virtq *q, uint64_t n)
 {
-	const struct virtq_slot *slot =
-	    slot_fill(q, head, descs, redone, w->writable_len);
+	uint64_t total = q->used_total + n;
 
-	chain->token = virtq_token(q, head, slot->pos);
-	chain->readable_len = w->readable_len;
-	chain->writable_len = w->writable_len;
-	chain->readable_n = w->readable_n;
-	chain->writable_n = w->n - w->readable_n;
-	chain->head = head;
-	chain->reserved_ = 0;
-	q->stats.popped++;
+	q->used_total = total;
+	store16_release((uint16_t *)(void *)(q->device + 2), (uint16_t)total);
 }
 
 static void put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
@@ -57,9 +44,9 @@ static void put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_
 		virtq_packed_put_n(q, elems, n);
 	} else {
 		for (size_t i = 0; i < n; i++)
-			virtq_split_put(q, (uint32_t)i, (uint16_t)elems[i].token,
-					elems[i].len);
-		virtq_split_publish(q, (uint32_t)n);
+			split_put(q, q->used_total + i, (uint16_t)elems[i].token,
+				  elems[i].len);
+		split_publish(q, n);
 	}
 }
 
@@ -88,7 +75,6 @@ static void flush_in_order(struct vmm_virtq *q)
 /* All of @p elems were checked and are TAKEN. */
 static void finish(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
 {
-	q->inflight -= (uint32_t)n;
 	if (VIRTQ_LIKELY(!q->in_order)) {
 		for (size_t i = 0; i < n; i++)
 			q->slots[(uint16_t)elems[i].token].state = SLOT_FREE;
@@ -109,8 +95,8 @@ int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone
 {
 	struct vmm_virtq_used used = { .token = head };
 
-	(void)slot_fill(q, head, descs, redone, 0);
-	q->stats.malformed++;
+	virtq_slot_fill(q, head, descs, redone, 0);
+	q->malformed++;
 	finish(q, &used, 1);
 	return why;
 }
@@ -148,15 +134,13 @@ int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
 
 	if (ret < 0)
 		return ret;
-	if (slot->pos != q->popped - 1)
+	if (slot->pos != (uint32_t)(q->popped - 1))
 		return -EINVAL;
 
 	/* A repeated chain goes back to the list that keeps its head from being offered.
 	 */
 	slot->state = slot->redone ? SLOT_TAKEN : SLOT_FREE;
 	q->popped--;
-	q->inflight--;
-	q->stats.popped--;
 	if (slot->redone) {
 		q->redo_pos--;
 	} else if (!q->packed) {
@@ -183,12 +167,10 @@ int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
 	if (VIRTQ_UNLIKELY(len > slot->writable))
 		return -EINVAL;
 
-	q->stats.used++;
 	if (VIRTQ_LIKELY(!q->in_order && !q->packed)) {
 		slot->state = SLOT_FREE;
-		q->inflight--;
-		virtq_split_put(q, 0, (uint16_t)token, len);
-		virtq_split_publish(q, 1);
+		split_put(q, q->used_total, (uint16_t)token, len);
+		split_publish(q, 1);
 		return 0;
 	}
 	finish(q, &used, 1);
@@ -219,7 +201,6 @@ int vmm_virtq_add_used_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems
 		return ret;
 	}
 
-	q->stats.used += n;
 	finish(q, elems, n);
 	return 0;
 }
@@ -246,15 +227,30 @@ void vmm_virtq_disable_notification(struct vmm_virtq *q)
 		store16(&words[0], USED_F_NO_NOTIFY);
 }
 
+static inline bool split_wants_interrupt(const struct vmm_virtq *q, uint64_t added)
+{
+	if (!q->event_idx)
+		return !(load16(&q->driver[0]) & AVAIL_F_NO_INTERRUPT);
+	/* The index went all the way round: each value was passed. */
+	if (added > UINT16_MAX)
+		return true;
+	return virtq_event_passed(load16(&q->driver[AVAIL_RING + q->num]),
+				  (uint16_t)q->used_total,
+				  (uint16_t)(q->used_total - added));
+}
+
 bool vmm_virtq_needs_notification(struct vmm_virtq *q)
 {
+	uint64_t added = q->used_total - q->used_signalled;
 	bool wanted;
 
-	if (VIRTQ_UNLIKELY(!q->live || q->added == 0))
+	if (VIRTQ_UNLIKELY(!q->live || added == 0))
 		return false;
+	/* What was used must be visible before we look at whether the driver waits. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	wanted =
-	    q->packed ? virtq_packed_wants_interrupt(q) : virtq_split_wants_interrupt(q);
-	q->added = 0;
+	    q->packed ? virtq_packed_wants_interrupt(q) : split_wants_interrupt(q, added);
+	q->used_signalled = q->used_total;
 	return wanted;
 }
 

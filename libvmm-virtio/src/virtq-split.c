@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtq.h"
 
-/* Available and used ring as arrays of 16-bit words: flags, idx, ring, event. */
-#define AVAIL_RING 2u
-#define USED_RING 4u
-#define USED_ELEM 8u
-
 static uint16_t *used_flags(struct vmm_virtq *q)
 {
 	return (uint16_t *)(void *)q->device;
-}
-
-static uint16_t *used_idx(struct vmm_virtq *q)
-{
-	return (uint16_t *)(void *)(q->device + 2);
 }
 
 static uint16_t *avail_event(struct vmm_virtq *q)
@@ -23,8 +13,10 @@ static uint16_t *avail_event(struct vmm_virtq *q)
 
 /* Entries of an indirect table, which was copied to q->table, form a chain of their own
  * that may not leave the table, nest, or take more than what the queue size leaves. */
-static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
-			 struct virtq_desc head, uint32_t budget)
+static inline __attribute__((always_inline)) int walk_indirect(struct vmm_virtq *q,
+							       struct virtq_walk *w,
+							       struct virtq_desc head,
+							       uint32_t budget)
 {
 	int n = virtq_indirect_copy(q, head.addr, desc_len(head));
 	uint32_t i = 0;
@@ -52,7 +44,8 @@ static int walk_indirect(struct vmm_virtq *q, struct virtq_walk *w,
 
 /* virtio 1.2, 2.7.5: the whole chain, direct and indirect, is at most num long, which is
  * also what ends a loop. */
-static int walk(struct vmm_virtq *q, struct virtq_walk *w, uint16_t head)
+static inline __attribute__((always_inline)) int walk(struct vmm_virtq *q,
+						      struct virtq_walk *w, uint16_t head)
 {
 	uint32_t i = head;
 
@@ -82,7 +75,7 @@ static int walk(struct vmm_virtq *q, struct virtq_walk *w, uint16_t head)
 static int look_for_more(struct vmm_virtq *q)
 {
 	uint16_t idx = load16_acquire(&q->driver[1]);
-	uint16_t out = (uint16_t)(q->next_avail - q->next_used);
+	uint16_t out = (uint16_t)(q->next_avail - q->used_total);
 
 	if (idx == q->next_avail)
 		return -EAGAIN;
@@ -130,23 +123,6 @@ int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	return 0;
 }
 
-void virtq_split_put(struct vmm_virtq *q, uint32_t ahead, uint16_t head, uint32_t len)
-{
-	uint32_t slot = (q->next_used + ahead) & (q->num - 1);
-	uint32_t *elem = (uint32_t *)(void *)(q->device + USED_RING + USED_ELEM * slot);
-
-	store32(&elem[0], head);
-	store32(&elem[1], len);
-}
-
-void virtq_split_publish(struct vmm_virtq *q, uint32_t n)
-{
-	q->next_used = (uint16_t)(q->next_used + n);
-	store16_release(used_idx(q), q->next_used);
-	if (__builtin_add_overflow(q->added, n, &q->added))
-		q->added = UINT32_MAX;
-}
-
 bool virtq_split_enable_notification(struct vmm_virtq *q)
 {
 	if (q->event_idx)
@@ -155,18 +131,4 @@ bool virtq_split_enable_notification(struct vmm_virtq *q)
 		store16(used_flags(q), 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return q->redo_pos < q->redo_n || load16(&q->driver[1]) != q->next_avail;
-}
-
-bool virtq_split_wants_interrupt(struct vmm_virtq *q)
-{
-	uint32_t added = q->added;
-
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!q->event_idx)
-		return !(load16(&q->driver[0]) & AVAIL_F_NO_INTERRUPT);
-	/* The index went all the way round: each value was passed. */
-	if (added > UINT16_MAX)
-		return true;
-	return virtq_event_passed(load16(&q->driver[AVAIL_RING + q->num]), q->next_used,
-				  (uint16_t)(q->next_used - added));
 }

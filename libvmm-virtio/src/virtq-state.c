@@ -6,27 +6,37 @@
 #include "virtq-setup.h"
 #include "virtq.h"
 
-/* Chains that the driver waits for: those handed out and those still to be repeated. */
-static uint32_t count_inflight(const struct vmm_virtq *q)
+uint32_t virtq_count_inflight(const struct vmm_virtq *q)
 {
-	return q->inflight + (q->redo_n - q->redo_pos);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; q->slots && i < q->num; i++)
+		n += q->slots[i].state == SLOT_INFLIGHT;
+	return n;
+}
+
+/* Chains that the driver waits for: those handed out and those still to be repeated. */
+static uint32_t count_waiting(const struct vmm_virtq *q)
+{
+	return virtq_count_inflight(q) + (q->redo_n - q->redo_pos);
 }
 
 int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
 {
 	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
+	uint64_t added = q->used_total - q->used_signalled;
 
-	if (q->held > 0 || (q->packed && q->inflight > 0))
+	if (q->held > 0 || (q->packed && q->outstanding > 0))
 		return -EBUSY;
 	if (q->enabled) {
 		s.config = q->config;
 		s.config.size = sizeof(s.config);
 		s.next_avail = q->next_avail;
-		s.next_used = q->next_used;
+		s.next_used = q->packed ? q->used_slot : (uint16_t)q->used_total;
 		s.avail_wrap = q->avail_wrap;
 		s.used_wrap = q->used_wrap;
-		s.added = q->added;
-		s.inflight = count_inflight(q);
+		s.added = added < UINT32_MAX ? (uint32_t)added : UINT32_MAX;
+		s.inflight = count_waiting(q);
 	}
 	s.broken = q->broken;
 	s.enabled = q->enabled;
@@ -38,18 +48,19 @@ int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
 static int by_age(const void *a, const void *b, void *arg)
 {
 	const struct vmm_virtq *q = arg;
-	uint32_t x = q->popped - q->slots[*(const uint16_t *)a].pos;
-	uint32_t y = q->popped - q->slots[*(const uint16_t *)b].pos;
+	uint32_t x = (uint32_t)q->popped - q->slots[*(const uint16_t *)a].pos;
+	uint32_t y = (uint32_t)q->popped - q->slots[*(const uint16_t *)b].pos;
 
 	return (x < y) - (x > y);
 }
 
 size_t vmm_virtq_get_inflight(const struct vmm_virtq *q, uint16_t *heads, size_t max)
 {
-	size_t n = 0;
+	size_t n = count_waiting(q);
 
-	if (!q->enabled || count_inflight(q) > max)
-		return count_inflight(q);
+	if (n > max)
+		return n;
+	n = 0;
 	for (uint32_t head = 0; head < q->num; head++) {
 		if (q->slots[head].state == SLOT_INFLIGHT)
 			heads[n++] = (uint16_t)head;
@@ -107,10 +118,12 @@ static int restore_enabled(struct vmm_virtq *q, const struct vmm_mem *mem,
 
 	q->next_avail = s->next_avail;
 	q->avail_seen = s->next_avail;
-	q->next_used = s->next_used;
+	q->used_slot = s->next_used;
+	/* Any total with these low bits, from which `added` can be taken, will do. */
+	q->used_total = (UINT64_C(1) << 32) + s->next_used;
+	q->used_signalled = q->used_total - s->added;
 	q->avail_wrap = s->avail_wrap;
 	q->used_wrap = s->used_wrap;
-	q->added = s->added;
 	q->broken = s->broken;
 	q->live = !q->broken;
 	return 0;

@@ -202,13 +202,20 @@ int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
 	return 0;
 }
 
+/* What is counted since the last reset follows from where the queue is. */
+static struct vmm_virtq_stats count(const struct vmm_virtq *q)
+{
+	struct vmm_virtq_stats stats = q->stats;
+
+	stats.popped += q->popped - q->malformed;
+	stats.used += q->popped - q->malformed - virtq_count_inflight(q);
+	stats.malformed += q->malformed;
+	return stats;
+}
+
 void vmm_virtq_reset(struct vmm_virtq *q)
 {
-	struct vmm_virtq blank = {
-		.max = q->max,
-		.epoch = q->epoch,
-		.stats = q->stats,
-	};
+	struct vmm_virtq blank = { .max = q->max, .epoch = q->epoch, .stats = count(q) };
 
 	release(q);
 	*q = blank;
@@ -265,7 +272,7 @@ uint32_t vmm_virtq_get_num(const struct vmm_virtq *q)
 
 void vmm_virtq_get_stats(const struct vmm_virtq *q, struct vmm_virtq_stats *out)
 {
-	struct vmm_virtq_stats stats = q->stats;
+	struct vmm_virtq_stats stats = count(q);
 	size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
 
 	if (size < sizeof(stats.size))

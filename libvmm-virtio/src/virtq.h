@@ -24,6 +24,12 @@
 #define EVENT_F_DISABLE 1u
 #define EVENT_F_DESC 2u
 
+/* Split: available and used ring have flags, idx, ring, event. In 16-bit words and in
+ * bytes. */
+#define AVAIL_RING 2u
+#define USED_RING 4u
+#define USED_ELEM 8u
+
 /* 16 bytes of guest memory, always read as two words that are then taken apart. */
 struct virtq_desc {
 	uint64_t addr;
@@ -69,13 +75,17 @@ struct vmm_virtq {
 	bool avail_wrap;
 	bool used_wrap;
 
+	/* Split: the low 16 bits are the ring's free-running index. Packed: slot. */
 	uint16_t next_avail;
-	uint16_t next_used;
 	/* Split: avail.idx as it was last seen and found good. */
 	uint16_t avail_seen;
+	/* Packed: slot to write next. */
+	uint16_t used_slot;
 	uint32_t num;
-	/* Used entries (packed: slots) since the driver was last considered. */
-	uint32_t added;
+	/* Used entries (packed: slots) written in all, of which used.idx is the low 16
+	 * bits; and what that was when the driver was last considered. */
+	uint64_t used_total;
+	uint64_t used_signalled;
 	/* Packed: slots popped and not yet used. */
 	uint32_t outstanding;
 
@@ -92,12 +102,12 @@ struct vmm_virtq {
 	uint16_t *order;
 	uint32_t order_mask;
 	/* Number of the next pop, and of the oldest chain not given back (IN_ORDER). */
-	uint32_t popped;
-	uint32_t oldest;
+	uint64_t popped;
+	uint64_t oldest;
 	/* Held back by IN_ORDER. */
 	uint32_t held;
-	uint32_t inflight;
 	uint32_t epoch;
+	uint64_t malformed;
 
 	/* Chains of a restored snapshot that are to be handed out again. */
 	uint16_t *redo;
@@ -113,6 +123,7 @@ struct vmm_virtq {
 
 	uint32_t max;
 	struct vmm_virtq_config config;
+	/* Of the time before the last reset, but for `broken`. */
 	struct vmm_virtq_stats stats;
 };
 
@@ -190,7 +201,7 @@ static inline uint32_t packed_flags(struct virtq_desc d)
 	return (uint16_t)(d.rest >> 48);
 }
 
-static inline uint64_t virtq_token(const struct vmm_virtq *q, uint16_t head, uint32_t pos)
+static inline uint64_t virtq_token(const struct vmm_virtq *q, uint16_t head, uint64_t pos)
 {
 	return (uint64_t)q->epoch << 32 | (uint64_t)(uint16_t)pos << 16 | head;
 }
@@ -202,21 +213,17 @@ static inline bool virtq_event_passed(uint16_t event, uint16_t new, uint16_t old
 }
 
 int virtq_map_build(const struct vmm_mem *mem, struct virtq_region **out, size_t *out_n);
-int virtq_seg_slow(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa, uint32_t len,
-		   bool writable);
+int virtq_seg_slow(struct vmm_virtq *q, struct iovec *iov, uint32_t room, uint64_t gpa,
+		   uint32_t len, bool writable);
 int virtq_indirect_copy(struct vmm_virtq *q, uint64_t gpa, uint32_t len);
 
 int virtq_die(struct vmm_virtq *q);
-void virtq_take(struct vmm_virtq *q, struct vmm_virtq_chain *chain, struct virtq_walk *w,
-		uint16_t head, uint16_t descs, bool redone);
 int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone,
 		 int why);
+uint32_t virtq_count_inflight(const struct vmm_virtq *q);
 
 int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
-void virtq_split_put(struct vmm_virtq *q, uint32_t ahead, uint16_t head, uint32_t len);
-void virtq_split_publish(struct vmm_virtq *q, uint32_t n);
 bool virtq_split_enable_notification(struct vmm_virtq *q);
-bool virtq_split_wants_interrupt(struct vmm_virtq *q);
 
 int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
 void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
@@ -224,11 +231,15 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 bool virtq_packed_enable_notification(struct vmm_virtq *q);
 bool virtq_packed_wants_interrupt(struct vmm_virtq *q);
 
-/* Take one buffer into the walk: direction, sum and place are all checked here. */
-static inline int virtq_seg(struct vmm_virtq *q, struct virtq_walk *w, uint64_t gpa,
-			    uint32_t len, bool writable)
+/* Take one buffer into the walk: direction, sum and place are all checked here. The walk
+ * is never passed on by address, so that it stays in registers. */
+static inline __attribute__((always_inline)) int virtq_seg(struct vmm_virtq *q,
+							   struct virtq_walk *w,
+							   uint64_t gpa, uint32_t len,
+							   bool writable)
 {
 	uint64_t off = gpa - q->mru.gpa;
+	int n = 1;
 
 	if (writable) {
 		w->writing = true;
@@ -242,14 +253,51 @@ static inline int virtq_seg(struct vmm_virtq *q, struct virtq_walk *w, uint64_t 
 		return -EBADMSG;
 
 	if (VIRTQ_UNLIKELY(len == 0 || w->n == w->max || off > q->mru.span ||
-			   len - 1 > q->mru.span - off || (writable && q->mru.readonly)))
-		return virtq_seg_slow(q, w, gpa, len, writable);
-
-	w->iov[w->n].iov_base = q->mru.host + off;
-	w->iov[w->n].iov_len = len;
-	w->n++;
-	w->readable_n += !writable;
+			   len - 1 > q->mru.span - off ||
+			   (writable && q->mru.readonly))) {
+		n = virtq_seg_slow(q, w->iov + w->n, w->max - w->n, gpa, len, writable);
+		if (n < 0)
+			return n;
+	} else {
+		w->iov[w->n].iov_base = q->mru.host + off;
+		w->iov[w->n].iov_len = len;
+	}
+	w->n += (uint32_t)n;
+	if (!writable)
+		w->readable_n = w->n;
 	return 0;
+}
+
+/* Note that a chain is out. */
+static inline void virtq_slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
+				   bool redone, uint64_t room)
+{
+	struct virtq_slot slot = {
+		.writable = (uint32_t)room,
+		.pos = (uint32_t)q->popped,
+		.descs = descs,
+		.state = SLOT_INFLIGHT,
+		.redone = redone,
+	};
+
+	q->slots[head] = slot;
+	if (VIRTQ_UNLIKELY(q->in_order))
+		q->order[q->popped & q->order_mask] = head;
+	q->popped++;
+}
+
+static inline __attribute__((always_inline)) void virtq_take(
+    struct vmm_virtq *q, struct vmm_virtq_chain *chain, const struct virtq_walk *w,
+    uint16_t head, uint16_t descs, bool redone)
+{
+	chain->token = virtq_token(q, head, q->popped);
+	chain->readable_len = w->readable_len;
+	chain->writable_len = w->writable_len;
+	chain->readable_n = w->readable_n;
+	chain->writable_n = w->n - w->readable_n;
+	chain->head = head;
+	chain->reserved_ = 0;
+	virtq_slot_fill(q, head, descs, redone, w->writable_len);
 }
 
 #endif
