@@ -10,14 +10,14 @@ static bool is_avail(uint32_t flags, bool wrap)
 	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
 }
 
-static struct virtq_desc snapshot_acquire(const struct virtq_desc *d)
+/* The driver writes the flags of a chain's first descriptor last, as a word of 16 bits.
+ */
+static bool has_chain(const struct vmm_virtq *q)
 {
-	struct virtq_desc copy;
+	const uint16_t *flags =
+	    (const uint16_t *)(const void *)&q->desc[q->next_avail].rest + 3;
 
-	/* Flags are in the second word; the address must not be read before them. */
-	copy.rest = le64toh(__atomic_load_n(&d->rest, __ATOMIC_ACQUIRE));
-	copy.addr = le64toh(__atomic_load_n(&d->addr, __ATOMIC_RELAXED));
-	return copy;
+	return is_avail(load16_acquire(flags), q->avail_wrap);
 }
 
 /* virtio 1.2, 2.8.7: entries in table order; only WRITE counts in their flags. */
@@ -72,15 +72,16 @@ static void advance(const struct vmm_virtq *q, uint16_t *slot, bool *wrap, uint3
 int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 {
 	struct virtq_walk w = { .iov = chain->iov, .max = chain->iov_max };
-	struct virtq_desc d = snapshot_acquire(&q->desc[q->next_avail]);
+	struct virtq_desc d;
 	uint32_t room = q->num - q->outstanding, n = 0;
 	uint16_t slot = q->next_avail, id;
 	bool wrap = q->avail_wrap;
 	int ret = 0;
 
-	if (!is_avail(packed_flags(d), wrap))
+	if (!has_chain(q))
 		return -EAGAIN;
 	for (;;) {
+		d = desc_snapshot(&q->desc[slot]);
 		if (VIRTQ_UNLIKELY(n == room || !is_avail(packed_flags(d), wrap)))
 			return virtq_die(q);
 		if (VIRTQ_LIKELY(ret == 0))
@@ -89,7 +90,6 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 		advance(q, &slot, &wrap, 1);
 		if (!(packed_flags(d) & DESC_F_NEXT))
 			break;
-		d = desc_snapshot(&q->desc[slot]);
 	}
 
 	id = packed_id(d);
@@ -146,7 +146,6 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 bool virtq_packed_enable_notification(struct vmm_virtq *q)
 {
 	uint16_t *event = (uint16_t *)(void *)q->device;
-	uint32_t flags;
 
 	if (q->event_idx) {
 		store16(&event[EVENT_OFF],
@@ -156,8 +155,7 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 		store16(&event[EVENT_FLAGS], EVENT_F_ENABLE);
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	flags = packed_flags(desc_snapshot(&q->desc[q->next_avail]));
-	return is_avail(flags, q->avail_wrap);
+	return has_chain(q);
 }
 
 bool virtq_packed_wants_interrupt(struct vmm_virtq *q)

@@ -74,7 +74,8 @@ size_t vmm_virtq_get_inflight(const struct vmm_virtq *q, uint16_t *heads, size_t
 
 static bool position_is_sane(const struct vmm_virtq_state *s)
 {
-	if (s->avail_wrap > 1 || s->used_wrap > 1 || s->broken > 1)
+	if (s->config.size != sizeof(s->config) || s->avail_wrap > 1 ||
+	    s->used_wrap > 1 || s->broken > 1)
 		return false;
 	if (s->config.features & VMM_VIRTIO_F_RING_PACKED)
 		return s->inflight == 0 && s->next_avail < s->config.num &&

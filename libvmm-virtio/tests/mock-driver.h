@@ -416,9 +416,9 @@ static inline bool mock_should_kick(struct mock *m)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	m->kicked_idx = new;
 	if (m->packed)
-		return mock_raw_device(m)[1] != 1;
+		return __atomic_load_n(&mock_raw_device(m)[1], __ATOMIC_ACQUIRE) != 1;
 	if (!m->event_idx)
-		return !(mock_raw_device(m)[0] & 1);
+		return !(__atomic_load_n(&mock_raw_device(m)[0], __ATOMIC_RELAXED) & 1);
 	event = __atomic_load_n(&mock_raw_device(m)[2 + 4 * m->num], __ATOMIC_RELAXED);
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
