@@ -12,6 +12,7 @@
  * here. */
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *ptr);
+int sys_epoll_wait_ns(int epfd, struct epoll_event *events, int max, uint64_t ns);
 int sys_eventfd(void);
 int sys_timerfd(int clock);
 int sys_timerfd_set(int fd, int flags, uint64_t first_ns, uint64_t period_ns);

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
-#include <string.h>
 
 #include "internal.h"
 
-#define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
+
+static int wait_ms(struct vmm_event *loop, int max, int ms)
+{
+	int n = epoll_wait(loop->epfd, loop->batch, max, ms);
+
+	return n < 0 ? -errno : n;
+}
 
 static int wait_ns(struct vmm_event *loop, int max, int64_t timeout_ns)
 {
-	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / NS_PER_S),
-			       .tv_nsec = (long)(timeout_ns % NS_PER_S) };
 	int64_t ms = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS != 0);
-	int n = epoll_pwait2(loop->epfd, loop->batch, max, &ts, NULL);
+	int n = sys_epoll_wait_ns(loop->epfd, loop->batch, max, (uint64_t)timeout_ns);
 
 	/* Kernels before 5.11, and filters that do not know the call. */
-	if (n < 0 && (errno == ENOSYS || errno == EPERM))
-		n = epoll_wait(loop->epfd, loop->batch, max,
-			       ms > INT32_MAX ? INT32_MAX : (int)ms);
+	if (n == -ENOSYS || n == -EPERM)
+		n = wait_ms(loop, max, ms > INT32_MAX ? INT32_MAX : (int)ms);
 	return n;
 }
 
@@ -31,11 +33,11 @@ static int round_collect(struct vmm_event *loop, int64_t timeout_ns)
 	if (timeout_ns != 0 && loop_has_work(loop))
 		timeout_ns = 0;
 	if (timeout_ns <= 0)
-		n = epoll_wait(loop->epfd, loop->batch, max, timeout_ns < 0 ? -1 : 0);
+		n = wait_ms(loop, max, timeout_ns < 0 ? -1 : 0);
 	else
 		n = wait_ns(loop, max, timeout_ns);
-	if (n < 0 && errno != EINTR)
-		return -errno;
+	if (n < 0 && n != -EINTR)
+		return n;
 	loop->batch_len = n < 0 ? 0 : (uint32_t)n;
 	for (struct ev_list *l = loop->ready.next; l != &loop->ready; l = l->next) {
 		struct vmm_event_source *s =

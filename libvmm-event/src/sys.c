@@ -20,6 +20,12 @@ static int result(int ret)
 	return ret < 0 ? -errno : ret;
 }
 
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_S),
+				  .tv_nsec = (long)(ns % NS_PER_S) };
+}
+
 int sys_epoll_create(void)
 {
 	return result(epoll_create1(EPOLL_CLOEXEC));
@@ -32,6 +38,13 @@ int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *ptr)
 	return result(epoll_ctl(epfd, op, fd, &ev));
 }
 
+int sys_epoll_wait_ns(int epfd, struct epoll_event *events, int max, uint64_t ns)
+{
+	struct timespec ts = to_timespec(ns);
+
+	return result(epoll_pwait2(epfd, events, max, &ts, NULL));
+}
+
 int sys_eventfd(void)
 {
 	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -40,12 +53,6 @@ int sys_eventfd(void)
 int sys_timerfd(int clock)
 {
 	return result(timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
-}
-
-static struct timespec to_timespec(uint64_t ns)
-{
-	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_S),
-				  .tv_nsec = (long)(ns % NS_PER_S) };
 }
 
 int sys_timerfd_set(int fd, int flags, uint64_t first_ns, uint64_t period_ns)
