@@ -176,7 +176,7 @@ static void fd_set_quiet(struct vmm_event_source *s, bool quiet)
 }
 
 /* After a callback of a source that is or was hung up and still wants events. */
-static void fd_hangup(struct vmm_event_source *s, uint32_t events)
+EV_COLD static void fd_hangup(struct vmm_event_source *s, uint32_t events)
 {
 	uint32_t limit = s->loop->hangup_limit;
 	int64_t progress;

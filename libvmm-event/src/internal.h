@@ -19,6 +19,7 @@ int sys_timerfd_set(int fd, int flags, uint64_t first_ns, uint64_t period_ns);
 int sys_signalfd(int signo);
 int sys_dup(int fd);
 int sys_dup_to(int fd, int to);
+void *sys_alloc(size_t size);
 void *sys_calloc(size_t n, size_t size);
 void *sys_realloc(void *p, size_t n, size_t size);
 void sys_futex_wait(const uint32_t *word, uint32_t value);
@@ -76,7 +77,7 @@ enum {
 #define EV_HANGUP ((uint32_t)(EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 
 struct vmm_event_source {
-	/* What dispatch reads: one cache line. */
+	/* What dispatch reads: one cache line, to which sys_alloc() aligns. */
 	union {
 		vmm_event_fd_fn fd;
 		vmm_event_eventfd_fn eventfd;
@@ -95,13 +96,12 @@ struct vmm_event_source {
 	uint8_t enabled;
 	uint8_t priority;
 	bool registered; /* in the kernel's list */
-
-	bool removed;
-	bool always; /* a file without poll: ready in each round */
 	bool quiet;
+	bool always;   /* a file without poll: ready in each round */
 	bool nonblock; /* an eventfd that read() does not block on */
 	uint8_t signo;
-	uint32_t hangups;     /* rounds in a row without progress */
+	uint32_t hangups; /* rounds in a row without progress */
+
 	int64_t progress;     /* what was unread, or the file position, last time */
 	struct ev_list all;   /* in loop->sources or loop->removed */
 	struct ev_list ready; /* in loop->ready or loop->idle, or alone */
@@ -126,43 +126,48 @@ enum ev_job_state {
 };
 
 struct vmm_event {
+	/* What each round reads comes first. */
 	int epfd;
 	uint32_t max_events;
-	uint32_t budget;
-	uint32_t hangup_limit;
-	vmm_event_fn after_round;
-	void *after_ctx;
-
+	struct epoll_event *batch;
+	uint32_t batch_len, batch_cap;
 	uint64_t round; /* 0: none yet */
 	bool dispatching;
-	bool stale; /* the kernel keeps a registration that we gave up */
-	uint32_t nr_sources;
-	uint32_t nr_prioritized; /* sources whose priority is not normal */
+	bool stale;		 /* the kernel keeps a registration that we gave up */
 	uint32_t nr_ready;	 /* length of the list */
+	uint32_t nr_idle;	 /* length of the list */
 	uint32_t nr_removed;	 /* length of the list */
-	struct epoll_event *batch, *scratch;
-	uint32_t batch_len, batch_cap;
+	uint32_t nr_prioritized; /* sources whose priority is not normal */
+	vmm_event_fn after_round;
+	uintptr_t owner;	 /* pthread_self() of who ran it last, or 0; atomic */
+	struct vmm_event *outer; /* the loop within whose callback we are run */
+	uint64_t stop;		 /* EV_STOPPED | code, or 0; atomic */
+	uint32_t nr_jobs;	 /* written under lock; atomic */
+	bool closed;		 /* no more jobs; written by the owner under lock */
+	bool woken;		 /* under lock: somebody has written to wake */
+	void *after_ctx;
+
+	uint32_t budget;
+	uint32_t hangup_limit;
+	uint32_t nr_sources;
+	struct epoll_event *scratch;
 	struct ev_list sources;
 	struct ev_list ready; /* ready without the kernel: deferred calls, files */
 	struct ev_list idle;
 	struct ev_list removed; /* to be freed at the end of the round */
-	uint64_t signals[2];	/* those with a source */
+	uint64_t signals;	/* those with a source, signal n is bit n - 1 */
 
-	/* From here on: shared with other threads. */
 	struct vmm_event_source wake; /* an eventfd; readable: look at the queue */
 	pthread_mutex_t lock;
 	struct ev_list jobs, pool;
 	struct ev_job *pool_memory;
-	bool woken;		 /* under lock: somebody has written to wake */
-	bool closed;		 /* under lock: no more jobs */
-	uint32_t nr_jobs;	 /* written under lock, read anywhere */
-	uint32_t users;		 /* threads within post, call or stop */
+	uint32_t users;		 /* threads within post, call or stop; atomic */
 	uint32_t seq;		 /* futex: a call is done, or the loop was stopped */
-	uint64_t stop;		 /* EV_STOPPED | code, or 0 */
-	uintptr_t owner;	 /* pthread_self() of who ran it last, or 0 */
 	struct vmm_event *waits; /* the loop that our thread calls; atomic */
-	struct vmm_event *outer; /* the loop within whose callback we are run */
 };
+
+/* Out of the way of the usual path. */
+#define EV_COLD __attribute__((noinline, cold))
 
 #define EV_STOPPED (UINT64_C(1) << 32)
 
@@ -191,13 +196,21 @@ void signal_forget(struct vmm_event_source *s);
 int remote_init(struct vmm_event *loop, uint32_t max_posts);
 void remote_close(struct vmm_event *loop);
 void remote_fini(struct vmm_event *loop);
+void remote_reopen(struct vmm_event *loop);
 void remote_open(struct vmm_event *loop);
-void remote_enter(struct vmm_event *loop, struct vmm_event **saved);
-void remote_leave(struct vmm_event *loop, struct vmm_event *saved);
 void remote_wake(struct vmm_event *loop);
 void remote_woken(struct vmm_event *loop);
 uint32_t remote_run(struct vmm_event *loop, uint32_t budget);
-bool remote_pending(const struct vmm_event *loop);
+
+/* The innermost loop that this thread runs, for finding two loops that call each
+ * other; says nothing about any loop, so it is no state of the library's. */
+extern _Thread_local struct vmm_event *ev_running
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline bool remote_pending(const struct vmm_event *loop)
+{
+	return __atomic_load_n(&loop->nr_jobs, __ATOMIC_RELAXED) > 0;
+}
 
 /* round.c */
 int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out);
@@ -205,7 +218,7 @@ int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out);
 /* True if a round would find work that the kernel does not know of. */
 static inline bool loop_has_work(const struct vmm_event *loop)
 {
-	return loop->nr_ready > 0 || !list_empty(&loop->idle) || remote_pending(loop);
+	return loop->nr_ready > 0 || loop->nr_idle > 0 || remote_pending(loop);
 }
 
 /* Makes the loop's descriptor readable for such work, for foreign loops. */

@@ -69,9 +69,10 @@ int vmm_event_new(const struct vmm_event_opts *opts, struct vmm_event **out)
 
 	if (ret < 0)
 		return ret;
-	loop = sys_calloc(1, sizeof(*loop));
+	loop = sys_alloc(sizeof(*loop));
 	if (!loop)
 		return -ENOMEM;
+	memset(loop, 0, sizeof(*loop));
 	loop->max_events = o.max_events;
 	loop->budget = o.budget;
 	loop->hangup_limit = o.hangup_limit;
@@ -135,19 +136,35 @@ static void loop_end(struct vmm_event *loop)
 	source_reap(loop);
 }
 
+/* The loop is this thread's now. A callback may run another loop, so these nest. */
+static inline void loop_enter(struct vmm_event *loop)
+{
+	loop->outer = ev_running;
+	__atomic_store_n(&loop->owner, (uintptr_t)pthread_self(), __ATOMIC_RELEASE);
+	ev_running = loop;
+	/* Only the loop's own thread sets it while the loop is in use. */
+	if (loop->closed && !loop_is_stopped(loop, NULL))
+		remote_reopen(loop);
+}
+
+static inline void loop_leave(struct vmm_event *loop)
+{
+	ev_running = loop->outer;
+	loop->outer = NULL;
+}
+
 int vmm_event_run(struct vmm_event *loop, int *out_code)
 {
-	struct vmm_event *saved;
 	int ret = 0, code = 0;
 	uint32_t n;
 
 	if (loop->dispatching)
 		return -EBUSY;
-	remote_enter(loop, &saved);
+	loop_enter(loop);
 	while (ret == 0 && !loop_is_stopped(loop, &code))
 		ret = round_run(loop, -1, &n);
 	loop_end(loop);
-	remote_leave(loop, saved);
+	loop_leave(loop);
 	if (ret == 0 && out_code)
 		*out_code = code;
 	return ret;
@@ -156,13 +173,12 @@ int vmm_event_run(struct vmm_event *loop, int *out_code)
 int vmm_event_run_once(struct vmm_event *loop, int64_t timeout_ns,
 		       uint32_t *out_dispatched)
 {
-	struct vmm_event *saved;
 	uint32_t n = 0;
 	int ret;
 
 	if (loop->dispatching)
 		return -EBUSY;
-	remote_enter(loop, &saved);
+	loop_enter(loop);
 	if (loop_is_stopped(loop, NULL)) {
 		loop_end(loop);
 		ret = -ESHUTDOWN;
@@ -170,7 +186,7 @@ int vmm_event_run_once(struct vmm_event *loop, int64_t timeout_ns,
 		ret = round_run(loop, timeout_ns, &n);
 		loop_settle(loop);
 	}
-	remote_leave(loop, saved);
+	loop_leave(loop);
 	if (ret == 0 && out_dispatched)
 		*out_dispatched = n;
 	return ret;

@@ -16,9 +16,7 @@
  * between without a write is seen by that look.
  */
 
-/* The innermost loop that this thread runs, for finding two loops that call each
- * other; says nothing about any loop, so it is no state of the library's. */
-static _Thread_local struct vmm_event *running __attribute__((tls_model("initial-exec")));
+_Thread_local struct vmm_event *ev_running;
 
 static void job_lock(struct vmm_event *loop)
 {
@@ -112,11 +110,6 @@ static bool refuses(struct vmm_event *loop)
 	return loop->closed || loop_is_stopped(loop, NULL);
 }
 
-bool remote_pending(const struct vmm_event *loop)
-{
-	return __atomic_load_n(&loop->nr_jobs, __ATOMIC_RELAXED) > 0;
-}
-
 void remote_wake(struct vmm_event *loop)
 {
 	bool wake;
@@ -151,30 +144,17 @@ void remote_close(struct vmm_event *loop)
 	set_closed(loop, true);
 }
 
+void remote_reopen(struct vmm_event *loop)
+{
+	set_closed(loop, false);
+}
+
 void remote_open(struct vmm_event *loop)
 {
 	job_lock(loop);
 	loop->closed = false;
 	__atomic_store_n(&loop->stop, 0, __ATOMIC_RELEASE);
 	job_unlock(loop);
-}
-
-/* A callback may run another loop, so these nest. */
-void remote_enter(struct vmm_event *loop, struct vmm_event **saved)
-{
-	*saved = running;
-	loop->outer = running;
-	__atomic_store_n(&loop->owner, (uintptr_t)pthread_self(), __ATOMIC_RELEASE);
-	running = loop;
-	/* Only the loop's own thread sets it while the loop is in use. */
-	if (loop->closed && !loop_is_stopped(loop, NULL))
-		set_closed(loop, false);
-}
-
-void remote_leave(struct vmm_event *loop, struct vmm_event *saved)
-{
-	loop->outer = NULL;
-	running = saved;
 }
 
 void remote_fini(struct vmm_event *loop)
@@ -327,7 +307,7 @@ static bool waits_for_us(const struct vmm_event *loop)
 {
 	const struct vmm_event *target = __atomic_load_n(&loop->waits, __ATOMIC_SEQ_CST);
 
-	for (const struct vmm_event *l = running; l && target; l = l->outer)
+	for (const struct vmm_event *l = ev_running; l && target; l = l->outer)
 		if (l == target)
 			return true;
 	return false;
@@ -352,11 +332,11 @@ static int call_remote(struct vmm_event *loop, struct ev_job *job)
 {
 	int ret = -EDEADLK;
 
-	job->caller = running;
-	set_waits(running, loop);
+	job->caller = ev_running;
+	set_waits(ev_running, loop);
 	if (!waits_for_us(loop))
 		ret = call_queue(loop, job);
-	set_waits(running, NULL);
+	set_waits(ev_running, NULL);
 	return ret;
 }
 
@@ -383,12 +363,11 @@ void vmm_event_stop(struct vmm_event *loop, int code)
 	 * put back: a signal handler may call this. */
 	int *where = &errno;
 	int saved = *where;
-	uint64_t running_value = 0;
+	uint64_t none = 0;
 
 	user_begin(loop);
-	if (__atomic_compare_exchange_n(&loop->stop, &running_value,
-					EV_STOPPED | (uint32_t)code, false,
-					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+	if (__atomic_compare_exchange_n(&loop->stop, &none, EV_STOPPED | (uint32_t)code,
+					false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		write_wake(loop);
 		notify(loop);
 	}

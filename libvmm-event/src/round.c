@@ -12,7 +12,7 @@ static int wait_ms(struct vmm_event *loop, int max, int ms)
 	return n < 0 ? -errno : n;
 }
 
-static int wait_ns(struct vmm_event *loop, int max, int64_t timeout_ns)
+EV_COLD static int wait_ns(struct vmm_event *loop, int max, int64_t timeout_ns)
 {
 	int64_t ms = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS != 0);
 	int n = sys_epoll_wait_ns(loop->epfd, loop->batch, max, (uint64_t)timeout_ns);
@@ -57,7 +57,7 @@ static uint32_t event_priority(const struct epoll_event *ev)
 }
 
 /* Stable: equal priorities keep their order. */
-static void round_sort(struct vmm_event *loop)
+__attribute__((noinline)) static void round_sort(struct vmm_event *loop)
 {
 	uint32_t at[EV_PRIORITIES + 1] = { 0 };
 	struct epoll_event *sorted = loop->scratch;
@@ -80,20 +80,9 @@ static uint32_t plain_dispatch(struct vmm_event_source *s)
 	return 1;
 }
 
-static uint32_t dispatch(struct vmm_event *loop, struct vmm_event_source *s,
-			 uint32_t events)
+static uint32_t dispatch_other(struct vmm_event *loop, struct vmm_event_source *s)
 {
-	if (s->enabled == VMM_EVENT_OFF) {
-		/* Disabled or removed in this round, or the kernel has kept it. */
-		if (s->registered && source_unregister(s) < 0)
-			loop->stale = true;
-		return 0;
-	}
-	if (s->armed_round == loop->round)
-		return 0;
 	switch ((enum ev_kind)s->kind) {
-	case EV_FD:
-		return fd_dispatch(s, events);
 	case EV_EVENTFD:
 		return eventfd_dispatch(s);
 	case EV_TIMER:
@@ -105,9 +94,27 @@ static uint32_t dispatch(struct vmm_event *loop, struct vmm_event_source *s,
 		return plain_dispatch(s);
 	case EV_WAKE:
 		remote_woken(loop);
-		return 0;
+		break;
+	case EV_FD:
+		break;
 	}
 	return 0;
+}
+
+static inline uint32_t dispatch(struct vmm_event *loop, struct vmm_event_source *s,
+				uint32_t events)
+{
+	if (s->enabled == VMM_EVENT_OFF) {
+		/* Disabled or removed in this round, or the kernel has kept it. */
+		if (s->registered && source_unregister(s) < 0)
+			loop->stale = true;
+		return 0;
+	}
+	if (s->armed_round == loop->round)
+		return 0;
+	if (s->kind == EV_FD)
+		return fd_dispatch(s, events);
+	return dispatch_other(loop, s);
 }
 
 /* Callbacks may add sources, which moves the batch: no pointer into it is kept. */
@@ -122,7 +129,7 @@ static uint32_t round_dispatch(struct vmm_event *loop)
 	return n;
 }
 
-static uint32_t round_idle(struct vmm_event *loop)
+EV_COLD static uint32_t round_idle(struct vmm_event *loop)
 {
 	loop->batch_len = 0;
 	for (struct ev_list *l = loop->idle.next; l != &loop->idle; l = l->next)
@@ -144,7 +151,7 @@ int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out)
 	n = round_dispatch(loop);
 	if (remote_pending(loop))
 		n += remote_run(loop, loop->budget);
-	if (n == 0 && !list_empty(&loop->idle))
+	if (n == 0 && loop->nr_idle > 0)
 		n = round_idle(loop);
 	if (loop->after_round)
 		loop->after_round(loop->after_ctx);

@@ -6,10 +6,9 @@
 
 #include "internal.h"
 
-/* Signal n is bit n - 1, as in the kernel; there are 64. */
 static uint64_t signal_bit(int signo)
 {
-	return UINT64_C(1) << ((signo - 1) % 64);
+	return UINT64_C(1) << (signo - 1);
 }
 
 static int signal_check(const struct vmm_event *loop, int signo)
@@ -20,7 +19,7 @@ static int signal_check(const struct vmm_event *loop, int signo)
 	if (signo < 1 || signo == SIGKILL || signo == SIGSTOP || signo > SIGRTMAX ||
 	    (signo > SIGSYS && signo < SIGRTMIN))
 		return -EINVAL;
-	if (loop->signals[(signo - 1) / 64] & signal_bit(signo))
+	if (loop->signals & signal_bit(signo))
 		return -EEXIST;
 	sigemptyset(&blocked);
 	(void)pthread_sigmask(SIG_BLOCK, NULL, &blocked);
@@ -47,7 +46,7 @@ int vmm_event_add_signal(struct vmm_event *loop, int signo, vmm_event_signal_fn 
 		source_drop(s);
 		return ret;
 	}
-	loop->signals[(signo - 1) / 64] |= signal_bit(signo);
+	loop->signals |= signal_bit(signo);
 	if (out)
 		*out = s;
 	return 0;
@@ -55,7 +54,7 @@ int vmm_event_add_signal(struct vmm_event *loop, int signo, vmm_event_signal_fn 
 
 void signal_forget(struct vmm_event_source *s)
 {
-	s->loop->signals[(s->signo - 1) / 64] &= ~signal_bit(s->signo);
+	s->loop->signals &= ~signal_bit(s->signo);
 }
 
 /* One at a time: were several read and the callback removed the source, the rest

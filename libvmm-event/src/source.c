@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -35,9 +36,10 @@ int source_new(struct vmm_event *loop, enum ev_kind kind, void *ctx,
 
 	if (ret < 0)
 		return ret;
-	s = sys_calloc(1, sizeof(*s));
+	s = sys_alloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	memset(s, 0, sizeof(*s));
 	s->loop = loop;
 	s->ctx = ctx;
 	s->kind = (uint8_t)kind;
@@ -88,8 +90,7 @@ void source_set_ready(struct vmm_event_source *s, bool ready)
 
 	if (ready == !list_empty(&s->ready))
 		return;
-	if (s->kind != EV_IDLE)
-		loop->nr_ready += ready ? 1 : -1u;
+	*(s->kind == EV_IDLE ? &loop->nr_idle : &loop->nr_ready) += ready ? 1 : -1u;
 	if (ready)
 		list_append(s->kind == EV_IDLE ? &loop->idle : &loop->ready, &s->ready);
 	else
@@ -212,7 +213,6 @@ void vmm_event_source_remove(struct vmm_event_source *source)
 	if (source->priority != VMM_EVENT_PRIORITY_NORMAL)
 		loop->nr_prioritized--;
 	loop->nr_sources--;
-	source->removed = true;
 	list_remove(&source->all);
 	list_append(&loop->removed, &source->all);
 	loop->nr_removed++;

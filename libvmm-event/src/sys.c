@@ -83,6 +83,12 @@ int sys_dup_to(int fd, int to)
 	return result(dup3(fd, to, O_CLOEXEC));
 }
 
+/* Aligned to a cache line. */
+void *sys_alloc(size_t size)
+{
+	return aligned_alloc(64, (size + 63) / 64 * 64);
+}
+
 void *sys_calloc(size_t n, size_t size)
 {
 	return calloc(n, size);

@@ -131,6 +131,11 @@ int sys_dup_to(int fd, int to)
 	return fails(DUP_TO) ? -EBUSY : result(dup3(fd, to, O_CLOEXEC));
 }
 
+void *sys_alloc(size_t size)
+{
+	return fails(CALLOC) ? NULL : aligned_alloc(64, (size + 63) / 64 * 64);
+}
+
 void *sys_calloc(size_t n, size_t size)
 {
 	return fails(CALLOC) ? NULL : calloc(n, size);
