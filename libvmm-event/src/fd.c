@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -137,19 +136,14 @@ int vmm_event_source_set_events(struct vmm_event_source *source, uint32_t events
 	return 0;
 }
 
-/* Bytes that can be read; -1: there are some; 0: none, or nobody asked. */
+/* Bytes that can be read; -1: nobody knows; 0: none, or nobody asked. */
 static int64_t fd_unread(const struct vmm_event_source *s, uint32_t events)
 {
 	int n = 0;
-	char byte;
 
 	if (!(events & s->events & EPOLLIN))
 		return 0;
-	if (ioctl(s->fd, FIONREAD, &n) == 0)
-		return n;
-	if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-		return 0;
-	return errno == ENOTSOCK ? -1 : 0;
+	return ioctl(s->fd, FIONREAD, &n) == 0 ? n : -1;
 }
 
 /* True if a file that is always ready can only report its end from now on. */

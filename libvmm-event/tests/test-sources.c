@@ -160,6 +160,27 @@ static void set_near(void *ctx, struct vmm_event_source *source)
 	set_timer(ctx, 0, 0);
 }
 
+static void stop_other_timer(void *ctx, struct vmm_event_source *source)
+{
+	vmm_event_source_stop_timer(ctx);
+}
+
+static void stopping_a_timer_takes_back_what_was_ready(void **state)
+{
+	struct seen seen = { 0 };
+	struct vmm_event_source *defer;
+
+	LOOP(loop);
+	struct vmm_event_source *timer = add_timer(loop, CLOCK_MONOTONIC, &seen);
+
+	set_timer(timer, 1, 0);
+	usleep(1000);
+	assert_int_equal(vmm_event_add_defer(loop, stop_other_timer, timer, &defer), 0);
+	assert_int_equal(vmm_event_source_set_priority(defer, 0), 0);
+	assert_int_equal(poll_once(loop), 1);
+	assert_int_equal(seen.calls, 0);
+}
+
 static void setting_a_timer_takes_back_what_was_ready(void **state)
 {
 	struct seen seen = { 0 };
@@ -455,6 +476,7 @@ int main(void)
 		cmocka_unit_test(a_time_of_zero_expires_at_once),
 		cmocka_unit_test(long_and_short_times_are_accepted),
 		cmocka_unit_test(a_stopped_or_disabled_timer_does_not_call),
+		cmocka_unit_test(stopping_a_timer_takes_back_what_was_ready),
 		cmocka_unit_test(setting_a_timer_takes_back_what_was_ready),
 		cmocka_unit_test(only_timers_are_timers),
 		cmocka_unit_test(an_eventfd_is_read_and_cleared),

@@ -540,7 +540,8 @@ VMM_API struct vmm_event *vmm_event_source_get_loop(
  * which the callback neither changed the source nor made progress, the source is
  * made quiet: it is called again only when something changes, such as a terminal
  * that is opened again. Data still unread count as progress while their amount
- * changes, and for 1000 rounds if it does not, as long as EPOLLIN is asked for. For
+ * changes, and for 1000 rounds if it does not or is not known (no FIONREAD), as long
+ * as EPOLLIN is asked for. For
  * files that are always ready, the end of a regular file and /dev/null count as
  * hung up. The source stays enabled. Sources with EPOLLET or EPOLLEXCLUSIVE are
  * left alone.
