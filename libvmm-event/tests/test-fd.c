@@ -279,6 +279,26 @@ static void the_limit_of_hang_ups_is_an_option(void **state)
 	close(fd[0]);
 }
 
+static void enabling_starts_the_count_of_hang_ups_again(void **state)
+{
+	struct seen seen = { 0 };
+	int fd[2];
+
+	LOOP(loop);
+	make_pair(fd);
+	struct vmm_event_source *source = add_fd(loop, fd[0], EPOLLIN, &seen);
+
+	close(fd[1]);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(poll_once(loop), 1);
+		assert_int_equal(poll_once(loop), 1);
+		assert_false(vmm_event_source_is_quiet(source));
+		enable(source, VMM_EVENT_OFF);
+		enable(source, VMM_EVENT_ON);
+	}
+	close(fd[0]);
+}
+
 static void hang_ups_of_all_kinds_do_not_spin(void **state)
 {
 	int p[2], q[2], s[2];
@@ -584,6 +604,7 @@ int main(void)
 		cmocka_unit_test(a_stray_close_of_the_loops_descriptor_is_survived),
 		cmocka_unit_test(a_hang_up_is_reported_and_then_quiet),
 		cmocka_unit_test(the_limit_of_hang_ups_is_an_option),
+		cmocka_unit_test(enabling_starts_the_count_of_hang_ups_again),
 		cmocka_unit_test(hang_ups_of_all_kinds_do_not_spin),
 		cmocka_unit_test(half_a_stream_goes_on),
 		cmocka_unit_test(data_before_a_hang_up_are_not_lost),

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#include "internal.h"
+
 struct thread {
 	pthread_t id;
 	struct vmm_event *loop;
@@ -597,6 +599,19 @@ static void a_call_after_an_answer_is_no_deadlock(void **state)
 	assert_int_equal(r.failed, 0);
 }
 
+static void posts_share_one_wake_up(void **state)
+{
+	struct seen seen = { 0 };
+	uint64_t value = 0;
+
+	LOOP(loop);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(vmm_event_post(loop, seen_post, &seen), 0);
+	assert_int_equal(read(loop->wake.fd, &value, sizeof(value)), sizeof(value));
+	assert_true(value == 1);
+	assert_int_equal(poll_once(loop), 3);
+}
+
 static struct vmm_event *stopped_by_signal;
 
 static void stop_handler(int signo)
@@ -616,9 +631,15 @@ static void a_signal_handler_stops_the_loop(void **state)
 	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
 	assert_int_equal(vmm_event_run(loop, &code), 0);
 	assert_int_equal(code, SIGALRM);
+	/* A system call that fails on the way: the eventfd can take no more. */
+	vmm_event_start(loop);
+	assert_int_equal(poll_once(loop), 0);
+	set_eventfd(loop->wake.fd, UINT64_MAX - 1);
 	errno = 1234;
 	vmm_event_stop(loop, 0);
 	assert_int_equal(errno, 1234);
+	assert_int_equal(vmm_event_run(loop, &code), 0);
+	assert_int_equal(code, 0);
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 }
 
@@ -658,6 +679,7 @@ int main(void)
 		cmocka_unit_test(loops_that_call_each_other_do_not_deadlock),
 		cmocka_unit_test(calling_back_the_caller_is_refused),
 		cmocka_unit_test(a_call_after_an_answer_is_no_deadlock),
+		cmocka_unit_test(posts_share_one_wake_up),
 		cmocka_unit_test(a_signal_handler_stops_the_loop),
 		cmocka_unit_test(an_interrupted_wait_is_no_error),
 	};

@@ -114,9 +114,11 @@ static void long_and_short_times_are_accepted(void **state)
 	for (size_t i = 0; i < VMM_ARRAY_LEN(far); i++) {
 		set_timer(timer, far[i], far[i]);
 		assert_int_equal(poll_once(loop), 0);
+		/* Of these, the first may be past on a machine that is up for long. */
 		assert_int_equal(vmm_event_source_set_timer_at(timer, far[i], far[i]), 0);
-		assert_int_equal(poll_once(loop), 0);
+		assert_int_equal(poll_once(loop), far[i] < now(CLOCK_MONOTONIC) ? 1 : 0);
 	}
+	seen = (struct seen){ 0 };
 	/* Ready all the time, and still one callback a round. */
 	set_timer(timer, 1, 1);
 	usleep(1000);
