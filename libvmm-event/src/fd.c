@@ -11,7 +11,7 @@
 
 #define EV_FD_EVENTS                                                                   \
 	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP | \
-		    EPOLLET | EPOLLEXCLUSIVE))
+		    EPOLLET | EPOLLEXCLUSIVE | EPOLLWAKEUP))
 
 static bool events_are_valid(uint32_t events)
 {

@@ -456,6 +456,24 @@ static void edges_are_reported_once(void **state)
 	close(fd);
 }
 
+static void every_bit_of_epoll_is_understood(void **state)
+{
+	static const uint32_t bits[] = { EPOLLIN,     EPOLLOUT,
+					 EPOLLPRI,    EPOLLERR,
+					 EPOLLHUP,    EPOLLRDHUP,
+					 EPOLLET,     EPOLLEXCLUSIVE | EPOLLIN,
+					 EPOLLWAKEUP, EPOLLONESHOT };
+	struct seen seen = { 0 };
+	int fd = make_eventfd(0);
+
+	LOOP(loop);
+	for (size_t i = 0; i < VMM_ARRAY_LEN(bits); i++) {
+		vmm_event_source_remove(add_fd(loop, fd, bits[i], &seen));
+		vmm_event_source_remove(add_fd(loop, fd, bits[i] | EPOLLIN, &seen));
+	}
+	close(fd);
+}
+
 static void exclusive_wakeups_can_be_asked_for_and_given_up(void **state)
 {
 	struct seen seen = { 0 };
@@ -688,6 +706,7 @@ int main(void)
 		cmocka_unit_test(reused_descriptors_see_no_stale_event),
 		cmocka_unit_test(ten_thousand_descriptors_work),
 		cmocka_unit_test(edges_are_reported_once),
+		cmocka_unit_test(every_bit_of_epoll_is_understood),
 		cmocka_unit_test(exclusive_wakeups_can_be_asked_for_and_given_up),
 		cmocka_unit_test(disabled_sources_wait),
 		cmocka_unit_test(one_shot_sources_are_called_once_per_arming),

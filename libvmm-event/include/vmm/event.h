@@ -309,7 +309,8 @@ VMM_API VMM_MUST_USE int vmm_event_call(struct vmm_event *loop, vmm_event_call_f
  * @param fd        the descriptor
  * @param events    any of EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLERR, EPOLLHUP
  *                  (the last two come in any case); EPOLLET for edges only;
- *                  EPOLLEXCLUSIVE (not with EPOLLRDHUP or EPOLLPRI); EPOLLONESHOT,
+ *                  EPOLLEXCLUSIVE (not with EPOLLRDHUP or EPOLLPRI); EPOLLWAKEUP, which
+ *                  the kernel ignores without CAP_BLOCK_SUSPEND; EPOLLONESHOT,
  *                  which is #VMM_EVENT_ONESHOT
  * @param fn        called with the events
  * @param ctx       its first argument
