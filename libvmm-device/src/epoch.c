@@ -29,26 +29,18 @@ static long membarrier(int cmd)
 
 void epoch_init(struct vmm_bus *bus)
 {
-	int saved = errno;
-
 	bus->retired_end = &bus->retired;
 	bus->light = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
-	errno = saved;
 }
 
 /* A forked child has lost the registration: try once more with it. */
 static bool heavy_barrier(struct vmm_bus *bus)
 {
-	int saved = errno;
-	bool ok;
-
 	if (!bus->light)
 		return true;
-	ok = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 ||
-	     (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0 &&
-	      membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0);
-	errno = saved;
-	return ok;
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 ||
+	       (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0 &&
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0);
 }
 
 struct bus_slot *slot_claim(struct vmm_bus *bus, uint32_t first, uint64_t *out_seq)
