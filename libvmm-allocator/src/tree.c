@@ -5,12 +5,13 @@
  */
 #include "internal.h"
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-static uint32_t child(const struct vmm_alloc_ranges *p, int tree, uint32_t n, int side)
+static inline uint32_t child(const struct vmm_alloc_ranges *p, int tree, uint32_t n,
+			     int side)
 {
 	return p->nodes[n].link[tree].child[side];
 }
@@ -22,7 +23,7 @@ static int lean(const struct vmm_alloc_ranges *p, int tree, uint32_t n)
 }
 
 /* Recomputes what n says about its subtree. */
-static void refresh(struct vmm_alloc_ranges *p, int tree, uint32_t n)
+static inline void refresh(struct vmm_alloc_ranges *p, int tree, uint32_t n)
 {
 	struct node *node = &p->nodes[n];
 	const struct node *l = &p->nodes[node->link[tree].child[0]];
@@ -36,8 +37,8 @@ static void refresh(struct vmm_alloc_ranges *p, int tree, uint32_t n)
 }
 
 /* Hangs new where old was; the parent's other fields are left alone. */
-static void replace(struct vmm_alloc_ranges *p, int tree, uint32_t parent, uint32_t old,
-		    uint32_t new)
+static inline void replace(struct vmm_alloc_ranges *p, int tree, uint32_t parent,
+			   uint32_t old, uint32_t new)
 {
 	if (parent == NIL)
 		p->root[tree] = new;
@@ -47,8 +48,8 @@ static void replace(struct vmm_alloc_ranges *p, int tree, uint32_t parent, uint3
 		p->nodes[new].link[tree].parent = parent;
 }
 
-static void set_child(struct vmm_alloc_ranges *p, int tree, uint32_t n, int side,
-		      uint32_t c)
+static inline void set_child(struct vmm_alloc_ranges *p, int tree, uint32_t n, int side,
+			     uint32_t c)
 {
 	p->nodes[n].link[tree].child[side] = c;
 	if (c != NIL)
@@ -68,45 +69,47 @@ static uint32_t rotate(struct vmm_alloc_ranges *p, int tree, uint32_t n, int sid
 	return up;
 }
 
-/* Restores balance at n; returns the node in its place. */
-static uint32_t balance(struct vmm_alloc_ranges *p, int tree, uint32_t n)
+/* Restores balance at n, which leans to a side; returns the node in its place. */
+static uint32_t balance(struct vmm_alloc_ranges *p, int tree, uint32_t n, int heavy)
 {
-	int l = lean(p, tree, n);
+	uint32_t c = child(p, tree, n, heavy);
+	int l = lean(p, tree, c);
 
-	if (l > 1) {
-		if (lean(p, tree, child(p, tree, n, 0)) < 0)
-			(void)rotate(p, tree, child(p, tree, n, 0), 0);
-		return rotate(p, tree, n, 1);
-	}
-	if (l < -1) {
-		if (lean(p, tree, child(p, tree, n, 1)) > 0)
-			(void)rotate(p, tree, child(p, tree, n, 1), 1);
-		return rotate(p, tree, n, 0);
-	}
-	refresh(p, tree, n);
-	return n;
+	if (heavy ? l > 0 : l < 0)
+		(void)rotate(p, tree, c, heavy ? 1 : 0);
+	return rotate(p, tree, n, heavy ? 0 : 1);
 }
 
-/* Walks up from n until nothing changes any more, but at least past must. */
-static void repair(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint32_t must)
+/* Walks up from n until nothing changes any more, but at least past must. The usual step
+ * is here in full: it is what a take and a give spend their time on. */
+static inline void repair(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint32_t must)
 {
 	while (n != NIL) {
-		uint32_t parent = p->nodes[n].link[tree].parent;
-		uint8_t height = p->nodes[n].height[tree];
-		uint64_t longest = p->nodes[n].longest;
-		uint32_t top = balance(p, tree, n);
+		struct node *node = &p->nodes[n];
+		const struct node *l = &p->nodes[node->link[tree].child[0]];
+		const struct node *r = &p->nodes[node->link[tree].child[1]];
+		uint8_t height = node->height[tree];
+		uint64_t longest = node->longest;
+		int left = l->height[tree], right = r->height[tree];
 
-		if (n == must)
-			must = NIL;
-		if (must == NIL && p->nodes[top].height[tree] == height &&
-		    (tree != BY_ADDR || p->nodes[top].longest == longest))
+		must = n == must ? NIL : must;
+		if (left - right > 1 || right - left > 1) {
+			node = &p->nodes[balance(p, tree, n, right > left)];
+		} else {
+			node->height[tree] = (uint8_t)((left > right ? left : right) + 1);
+			if (tree == BY_ADDR)
+				node->longest = max_u64(gap_len(p, n),
+							max_u64(l->longest, r->longest));
+		}
+		if (must == NIL && node->height[tree] == height &&
+		    (tree != BY_ADDR || node->longest == longest))
 			return;
-		n = parent;
+		n = node->link[tree].parent;
 	}
 }
 
-static uint32_t outermost(const struct vmm_alloc_ranges *p, int tree, uint32_t n,
-			  int side)
+static inline uint32_t outermost(const struct vmm_alloc_ranges *p, int tree, uint32_t n,
+				 int side)
 {
 	while (child(p, tree, n, side) != NIL)
 		n = child(p, tree, n, side);
@@ -124,8 +127,8 @@ uint32_t tree_next(const struct vmm_alloc_ranges *p, int tree, uint32_t n)
 	return up;
 }
 
-static void add_leaf(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint32_t parent,
-		     int side)
+static inline void add_leaf(struct vmm_alloc_ranges *p, int tree, uint32_t n,
+			    uint32_t parent, int side)
 {
 	struct node *node = &p->nodes[n];
 
@@ -140,7 +143,7 @@ static void add_leaf(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint32_t 
 }
 
 /* Unhooks a node with two children: the one after it takes its place. */
-static uint32_t unhook_inner(struct vmm_alloc_ranges *p, int tree, uint32_t m)
+static inline uint32_t unhook_inner(struct vmm_alloc_ranges *p, int tree, uint32_t m)
 {
 	uint32_t heir = outermost(p, tree, child(p, tree, m, 1), 0);
 	uint32_t start = heir;
@@ -160,7 +163,7 @@ static uint32_t unhook_inner(struct vmm_alloc_ranges *p, int tree, uint32_t m)
 }
 
 /* next is the node after m if its own fields have changed, or NIL. */
-static void unhook(struct vmm_alloc_ranges *p, int tree, uint32_t m, uint32_t next)
+static inline void unhook(struct vmm_alloc_ranges *p, int tree, uint32_t m, uint32_t next)
 {
 	uint32_t l = child(p, tree, m, 0), r = child(p, tree, m, 1);
 	uint32_t parent = p->nodes[m].link[tree].parent;
