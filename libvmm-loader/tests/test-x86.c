@@ -501,9 +501,36 @@ static void a_map_that_is_too_long_for_the_zero_page_fits_just(void **state)
 	assert_int_equal(get(m, 0x7000 + 0x1e8, 1), 126);
 }
 
+static void the_reset_vector_writes_to_the_port(void **state)
+{
+	/* mov dx, 0x1234; mov al, 0x56; out dx, al; 1: cli; hlt; jmp 1b */
+	static const uint8_t want[VMM_LOAD_X86_RESET_VECTOR_LEN] = {
+		0xba, 0x34, 0x12, 0xb0, 0x56, 0xee, 0xfa, 0xf4, 0xeb, 0xfc,
+	};
+	struct machine *m = *state;
+	uint8_t got[VMM_LOAD_X86_RESET_VECTOR_LEN];
+
+	assert_int_equal(vmm_load_x86_reset_vector(m->mem, 0x1234, 0x56, NULL), 0);
+	assert_int_equal(vmm_mem_read(m->mem, 0xffff0, got, sizeof(got)), 0);
+	assert_memory_equal(got, want, sizeof(want));
+}
+
+static void a_reset_vector_needs_memory(void **state)
+{
+	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = NULL;
+	struct vmm_error err;
+
+	assert_int_equal(vmm_mem_builder_new(&builder), 0);
+	assert_int_equal(vmm_mem_builder_build(builder, &mem), 0);
+	assert_int_equal(vmm_load_x86_reset_vector(mem, 1, 2, &err), -EFAULT);
+	assert_int_equal(err.where, 0xffff0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reset_vector_needs_memory),
 		cmocka_unit_test(ram_is_divided_around_the_gap),
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(the_first_mib_has_its_holes),
@@ -515,6 +542,7 @@ int main(void)
 		TEST(the_32_bit_entry_has_no_paging),
 		TEST(what_cannot_be_is_refused_and_nothing_written),
 		TEST(setup_data_is_a_list),
+		TEST(the_reset_vector_writes_to_the_port),
 		TEST(a_map_that_is_too_long_for_the_zero_page_fits_just),
 	};
 

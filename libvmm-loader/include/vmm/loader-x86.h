@@ -22,7 +22,8 @@
  * | 0x9fc00 | 0x9ffff | extended BIOS data area                     | reserved   |
  * | 0xa0000 | 0xdffff | legacy video and ROMs                       | hole       |
  * | 0xe0000 | 0xeffff | ACPI tables                                 | ACPI       |
- * | 0xf0000 | 0xfffff | SMBIOS                                      | reserved   |
+ * | 0xf0000 | 0xfffef | SMBIOS                                      | reserved   |
+ * | 0xffff0 | 0xfffff | reset vector                                | reserved   |
  */
 
 #include <vmm/loader.h>
@@ -42,7 +43,9 @@ VMM_BEGIN_DECLS
 #define VMM_LOAD_X86_ACPI 0xe0000u
 #define VMM_LOAD_X86_ACPI_LEN 0x10000u
 #define VMM_LOAD_X86_SMBIOS 0xf0000u
-#define VMM_LOAD_X86_SMBIOS_LEN 0x10000u
+#define VMM_LOAD_X86_SMBIOS_LEN 0xfff0u
+#define VMM_LOAD_X86_RESET_VECTOR 0xffff0u
+#define VMM_LOAD_X86_RESET_VECTOR_LEN 0x10u
 
 /*
  * The gap below 4 GiB, 1 GiB of it: half for device windows, then PCI configuration
@@ -270,6 +273,26 @@ VMM_API VMM_MUST_USE int vmm_load_x86_setup_data(const struct vmm_mem *mem,
 						 const struct vmm_load_setup_data *data,
 						 size_t count, uint64_t *out,
 						 struct vmm_error *err);
+
+/**
+ * Put code at #VMM_LOAD_X86_RESET_VECTOR that resets the machine by a write to a port.
+ *
+ * A guest that reboots the way of the PC jumps there in real mode, as the BIOS would take
+ * over. Linux does so on every hardware-reduced ACPI machine without EFI: there it
+ * prefers EFI to the ACPI reset register, finds none, and the BIOS is next on its list.
+ * Without code at the vector it would run through zeros for ever.
+ *
+ * @param mem       guest memory
+ * @param port      I/O port that resets the machine: the FADT's reset register
+ * @param value     what to write to it
+ * @param[out] err  detail on failure
+ * @retval 0        done
+ * @retval -EFAULT  the vector is not guest memory
+ * @retval -EROFS   it is read-only
+ */
+VMM_API VMM_MUST_USE int vmm_load_x86_reset_vector(const struct vmm_mem *mem,
+						   uint16_t port, uint8_t value,
+						   struct vmm_error *err);
 
 VMM_END_DECLS
 

@@ -36,6 +36,8 @@ int vmm_load_x86_map(const struct vmm_mem *mem, struct vmm_load_map *out,
 		{ 0xa0000, VMM_LOAD_X86_ACPI - 0xa0000, 0 },
 		{ VMM_LOAD_X86_ACPI, VMM_LOAD_X86_ACPI_LEN, VMM_LOAD_MAP_ACPI },
 		{ VMM_LOAD_X86_SMBIOS, VMM_LOAD_X86_SMBIOS_LEN, VMM_LOAD_MAP_RESERVED },
+		{ VMM_LOAD_X86_RESET_VECTOR, VMM_LOAD_X86_RESET_VECTOR_LEN,
+		  VMM_LOAD_MAP_RESERVED },
 	};
 	struct vmm_load_map map = { 0 };
 	int ret =
