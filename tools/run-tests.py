@@ -36,13 +36,14 @@ class Build:
 BUILDS = [
     Build("gcc", "gcc", ["--buildtype=debugoptimized"], SUITES, GROUPS, {}),
     Build("asan", "clang",
-          ["--buildtype=debug", "-Doptimization=1", "-Db_lundef=false",
+          ["--buildtype=custom", "-Doptimization=1", "-Ddebug=true", "-Db_lundef=false",
            "-Db_sanitize=address,undefined"],
           ["unit", "api", "doc", "fuzz", "kvm"], GROUPS,
           {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}),
     Build("tsan", "clang",
-          ["--buildtype=debug", "-Doptimization=1", "-Db_lundef=false", "-Db_sanitize=thread"],
+          ["--buildtype=custom", "-Doptimization=1", "-Ddebug=true", "-Db_lundef=false",
+           "-Db_sanitize=thread"],
           ["unit", "api", "kvm"], ["memory", "kvm", "event", "device", "vmm"],
           {"TSAN_OPTIONS": "halt_on_error=1"}),
 ]
