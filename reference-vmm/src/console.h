@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef CONSOLE_H
+#define CONSOLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <vmm/base.h>
+#include <vmm/device.h>
+
+#include "outcome.h"
+
+/*
+ * The serial console on standard input and output: a 16550A, an escape key, and a
+ * thread of its own for output, because only a thread can wait for a slow reader of
+ * any kind (terminal, pipe, file, socket) without holding up the rest.
+ */
+struct console;
+
+/* What a port bus needs to know of it; the context is the console. */
+extern const struct vmm_bus_ops console_bus_ops;
+
+/*
+ * @irq_fd: eventfd, written at each rising edge of the UART's interrupt; borrowed
+ */
+int console_new(struct outcome *outcome, int irq_fd, struct console **out,
+		struct vmm_error *err);
+
+/* Begin to read standard input: raw mode if it is a terminal. */
+int console_start(struct console *console, struct vmm_error *err);
+
+/* Write out what the guest has sent, as far as the reader takes it within a moment, and
+ * leave raw mode. */
+void console_stop(struct console *console);
+
+void console_free(struct console *console);
+
+#endif

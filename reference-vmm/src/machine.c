@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cpu.h"
+#include "machine.h"
+#include "terminal.h"
+
+/* Signals that stop the machine in order, and those that pause the process. */
+static const int stop_signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+static void on_stop_signal(void *ctx, struct vmm_event_source *source,
+			   const struct signalfd_siginfo *info)
+{
+	struct machine *machine = ctx;
+
+	outcome_set(&machine->outcome, 0, "stopped by SIG%s",
+		    sigabbrev_np((int)info->ssi_signo));
+}
+
+/* The shell gets its terminal back while we are stopped. */
+static void on_suspend(void *ctx, struct vmm_event_source *source,
+		       const struct signalfd_siginfo *info)
+{
+	terminal_restore();
+	(void)raise(SIGSTOP);
+	terminal_enter_raw();
+}
+
+/* Before any thread starts: each inherits the mask, so that only the loop sees these. */
+static int block_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
+		(void)sigaddset(&set, stop_signals[i]);
+	(void)sigaddset(&set, SIGTSTP);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static int loop_new(struct machine *machine, struct vmm_error *err)
+{
+	int ret = block_signals();
+
+	if (ret == 0)
+		ret = vmm_event_new(NULL, &machine->loop);
+	for (size_t i = 0; ret == 0 && i < sizeof(stop_signals) / sizeof(stop_signals[0]);
+	     i++)
+		ret = vmm_event_add_signal(machine->loop, stop_signals[i], on_stop_signal,
+					   machine, NULL);
+	if (ret == 0)
+		ret = vmm_event_add_signal(machine->loop, SIGTSTP, on_suspend, machine,
+					   NULL);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "event loop: %s", strerror(-ret));
+	outcome_init(&machine->outcome, machine->loop);
+	return 0;
+}
+
+static int kvm_new(struct machine *machine, struct vmm_error *err)
+{
+	const struct machine_desc *desc = machine->desc;
+	uint32_t max;
+	int ret;
+
+	ret = vmm_kvm_open(desc->kvm_path[0] ? desc->kvm_path : NULL, &machine->kvm, err);
+	if (ret < 0)
+		return ret;
+	max = vmm_kvm_get_max_vcpus(machine->kvm);
+	if (desc->cpus > max)
+		return vmm_error_at(err, -EINVAL, 0, max, desc->cpus,
+				    "--cpus %u: this host's KVM has at most %u",
+				    desc->cpus, max);
+	ret = board_check_host(machine, err);
+	if (ret < 0)
+		return ret;
+	return vmm_kvm_vm_open(machine->kvm, vmm_kvm_get_default_vm_type(machine->kvm),
+			       &machine->vm, err);
+}
+
+/* Show a region of guest memory to the guest. */
+static int add_slot(struct machine *machine, size_t index, struct vmm_error *err)
+{
+	struct vmm_mem_region region = VMM_MEM_REGION_INIT;
+	struct vmm_kvm_memory slot = VMM_KVM_MEMORY_INIT;
+	int ret = vmm_mem_get_region(machine->mem, index, &region);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "guest memory: %s", strerror(-ret));
+	slot.gpa = region.gpa;
+	slot.len = region.len;
+	slot.host = region.host;
+	return vmm_kvm_vm_add_memory(machine->vm, &slot, NULL, err);
+}
+
+static int memory_new(struct machine *machine, struct vmm_error *err)
+{
+	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
+	int ret = vmm_mem_builder_new(&builder);
+
+	if (ret == 0)
+		ret = board_add_memory(machine, builder, err);
+	if (ret < 0)
+		return ret;
+	ret = vmm_mem_builder_build(builder, &machine->mem);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "guest memory: %s", strerror(-ret));
+
+	for (size_t i = 0; ret == 0 && i < vmm_mem_region_count(machine->mem); i++)
+		ret = add_slot(machine, i, err);
+	return ret;
+}
+
+static int buses_new(struct machine *machine, struct vmm_error *err)
+{
+	int ret = vmm_bus_new(UINT16_MAX, &machine->ports);
+
+	if (ret == 0)
+		ret = vmm_bus_new(UINT64_MAX, &machine->mmio);
+	return ret < 0 ? vmm_error_set(err, ret, "bus: %s", strerror(-ret)) : 0;
+}
+
+typedef int (*step_fn)(struct machine *machine, struct vmm_error *err);
+
+static const step_fn steps[] = {
+	loop_new,  board_open_images, kvm_new,	  memory_new,  buses_new,
+	board_new, cpus_new,	      board_load, board_start, cpus_start,
+};
+
+static void machine_free(struct machine *machine)
+{
+	cpus_free(machine);
+	vmm_kvm_vm_close(
+	    machine->vm); /* takes back the irqfds while their eventfds live */
+	board_free(machine);
+	vmm_bus_free(machine->ports);
+	vmm_bus_free(machine->mmio);
+	vmm_kvm_close(machine->kvm);
+	vmm_mem_free(machine->mem);
+	vmm_event_free(machine->loop);
+}
+
+int machine_run(const struct machine_desc *desc)
+{
+	struct machine machine = { .desc = desc };
+	struct vmm_error err = { 0 };
+	const char *text;
+	int ret = 0, code = 0, status;
+
+	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		ret = steps[i](&machine, &err);
+	if (ret == 0) {
+		ret = vmm_event_run(machine.loop, &code);
+		if (ret < 0)
+			(void)vmm_error_set(&err, ret, "event loop: %s", strerror(-ret));
+	}
+	/* vCPU threads leave once there is an outcome, whatever it is. */
+	if (ret < 0 && machine.loop)
+		outcome_set(&machine.outcome, EXIT_MACHINE_FAILED, "%s", err.message);
+	status = machine.loop ? machine.outcome.status : EXIT_MACHINE_FAILED;
+	text = machine.loop ? machine.outcome.text : err.message;
+	machine_free(&machine); /* the terminal is itself again before the last line */
+	fprintf(stderr, "reference-vmm: %s\n", text);
+	return status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <vmm/base.h>
+#include <vmm/device.h>
+#include <vmm/event.h>
+#include <vmm/kvm.h>
+#include <vmm/memory.h>
+
+#include "options.h"
+#include "outcome.h"
+
+struct board;
+struct cpu;
+
+/* A machine: what every architecture has. Zeroed memory is a machine that owns nothing.
+ */
+struct machine {
+	const struct machine_desc *desc;
+	struct outcome outcome;
+	struct vmm_event *loop;
+	struct vmm_kvm *kvm;
+	struct vmm_kvm_vm *vm;
+	struct vmm_mem *mem;
+	struct vmm_bus *ports;
+	struct vmm_bus *mmio;
+	struct board *board;
+	struct cpu *cpus;
+};
+
+/* Build a machine, run it to its end, take it apart. Returns the exit status. */
+int machine_run(const struct machine_desc *desc);
+
+/*
+ * The board: what this architecture adds, in a folder of its own.
+ */
+
+/* Open kernel and initrd and see what they are, before anything costs time. */
+int board_open_images(struct machine *machine, struct vmm_error *err);
+
+/* Find out if this host can run the guest at all. */
+int board_check_host(struct machine *machine, struct vmm_error *err);
+
+/* Say which ranges of guest memory there are and add them to @builder. */
+int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
+		     struct vmm_error *err);
+
+/* Interrupt controllers and devices, before the vCPUs. */
+int board_new(struct machine *machine, struct vmm_error *err);
+
+/* Load the guest and give each vCPU its first state. */
+int board_load(struct machine *machine, struct vmm_error *err);
+
+/* Take input from now on. */
+int board_start(struct machine *machine, struct vmm_error *err);
+
+/* No vCPU runs any more: finish output. Works on a half-made board, and on none. */
+void board_free(struct machine *machine);
+
+/* Write registers and the bytes at the program counter to @text, for a crash report. */
+void board_describe_cpu(struct machine *machine, struct vmm_kvm_vcpu *vcpu, char *text,
+			size_t size);
+
+#endif

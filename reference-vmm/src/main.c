@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <stdio.h>
+
+#include "machine.h"
+#include "options.h"
+
+int main(int argc, char **argv)
+{
+	static struct machine_desc desc;
+	enum command command;
+	struct vmm_error err;
+
+	if (options_parse(argc, argv, &command, &desc, &err) < 0) {
+		fprintf(stderr, "reference-vmm: %s\n", err.message);
+		return EXIT_USAGE;
+	}
+
+	switch (command) {
+	case COMMAND_HELP:
+		options_print_help();
+		break;
+	case COMMAND_VERSION:
+		printf("reference-vmm %s\n", VMM_VERSION);
+		break;
+	case COMMAND_RUN:
+		return machine_run(&desc);
+	}
+	/* A full disk or closed pipe is the only thing that can go wrong by now. */
+	return fflush(stdout) == 0 ? 0 : EXIT_MACHINE_FAILED;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+enum {
+	DEFAULT_MEMORY_MIB = 512,
+	DEFAULT_CPUS = 1,
+	OPTIONS_MAX = 16,
+};
+
+static int set_kernel(struct machine_desc *desc, const char *value,
+		      struct vmm_error *err);
+static int set_initrd(struct machine_desc *desc, const char *value,
+		      struct vmm_error *err);
+static int set_cmdline(struct machine_desc *desc, const char *value,
+		       struct vmm_error *err);
+static int set_memory(struct machine_desc *desc, const char *value,
+		      struct vmm_error *err);
+static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_error *err);
+static int set_kvm(struct machine_desc *desc, const char *value, struct vmm_error *err);
+static int set_force(struct machine_desc *desc, const char *value, struct vmm_error *err);
+
+/* One table: parsing and --help cannot disagree. */
+static const struct run_option {
+	const char *name;
+	char letter;
+	const char *value; /* NULL: takes none */
+	const char *help;
+	int (*set)(struct machine_desc *desc, const char *value, struct vmm_error *err);
+} run_options[] = {
+	{ "kernel", 'k', "FILE", "kernel to boot: bzImage or ELF vmlinux (required)",
+	  set_kernel },
+	{ "initrd", 'i', "FILE", "initial RAM disk", set_initrd },
+	{ "cmdline", 'c', "TEXT", "kernel command line (default: console=ttyS0)",
+	  set_cmdline },
+	{ "memory", 'm', "SIZE",
+	  "guest memory: 512M, 2G; a bare number is MiB (default: 512M)", set_memory },
+	{ "cpus", 'p', "N", "number of vCPUs (default: 1)", set_cpus },
+	{ "kvm", 0, "PATH", "KVM device (default: /dev/kvm)", set_kvm },
+	{ "force", 0, NULL,
+	  "run on a software KVM, too: bare-metal kernels may work there", set_force },
+};
+
+_Static_assert(sizeof(run_options) / sizeof(run_options[0]) < OPTIONS_MAX, "table size");
+
+static int copy_text(char *to, size_t room, const char *from, const char *what,
+		     struct vmm_error *err)
+{
+	size_t len = strlen(from);
+
+	if (len >= room)
+		return vmm_error_at(err, -EINVAL, 0, room - 1, len,
+				    "%s is too long: %zu bytes, at most %zu", what, len,
+				    room - 1);
+	memcpy(to, from, len + 1);
+	return 0;
+}
+
+static int set_path(char *to, const char *from, const char *what, struct vmm_error *err)
+{
+	if (from[0] == '\0')
+		return vmm_error_set(err, -EINVAL, "%s needs a file name", what);
+	return copy_text(to, PATH_LEN_MAX, from, what, err);
+}
+
+static int set_kernel(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	return set_path(desc->kernel, value, "--kernel", err);
+}
+
+static int set_initrd(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	return set_path(desc->initrd, value, "--initrd", err);
+}
+
+static int set_kvm(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	return set_path(desc->kvm_path, value, "--kvm", err);
+}
+
+static int set_force(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	desc->force = true;
+	return 0;
+}
+
+static int set_cmdline(struct machine_desc *desc, const char *value,
+		       struct vmm_error *err)
+{
+	return copy_text(desc->cmdline, CMDLINE_MAX, value, "--cmdline", err);
+}
+
+/* strtoull() skips blanks and takes a sign; a number here is digits. */
+static int parse_number(const char *text, uint64_t *out, const char **out_end)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	*out_end = end;
+	return errno ? -ERANGE : 0;
+}
+
+static int set_memory(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	static const char suffixes[] = "KMGT";
+	uint64_t number, unit = MIB, bytes;
+	const char *end, *suffix;
+	int ret = parse_number(value, &number, &end);
+
+	if (ret == 0 && *end) {
+		suffix = strchr(suffixes, *end >= 'a' ? *end - ('a' - 'A') : *end);
+		ret = suffix && end[1] == '\0' ? 0 : -EINVAL;
+		unit = suffix ? UINT64_C(1) << (10 * (suffix - suffixes + 1)) : 0;
+	}
+	if (ret == -EINVAL)
+		return vmm_error_set(
+		    err, -EINVAL, "--memory: '%.64s' is not a size such as 512M", value);
+	if (ret < 0 || __builtin_mul_overflow(number, unit, &bytes))
+		return vmm_error_set(
+		    err, -EINVAL, "--memory: %.64s is more than an address space holds",
+		    value);
+	if (bytes < MIB)
+		return vmm_error_set(err, -EINVAL, "--memory: %.64s is less than 1 MiB",
+				     value);
+
+	desc->memory = bytes;
+	return 0;
+}
+
+static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	uint64_t number;
+	const char *end;
+
+	if (parse_number(value, &number, &end) < 0 || *end || number > UINT32_MAX)
+		return vmm_error_set(err, -EINVAL,
+				     "--cpus: '%.64s' is not a number of vCPUs", value);
+	if (number == 0)
+		return vmm_error_set(err, -EINVAL,
+				     "--cpus: a machine needs at least 1 vCPU");
+
+	desc->cpus = (uint32_t)number;
+	return 0;
+}
+
+static const struct run_option *find_option(int letter)
+{
+	size_t count = sizeof(run_options) / sizeof(run_options[0]);
+
+	/* Options without a letter come back from getopt_long() as 256 + index. */
+	for (size_t i = 0; i < count; i++) {
+		if (letter ==
+		    (run_options[i].letter ? run_options[i].letter : 256 + (int)i))
+			return &run_options[i];
+	}
+	return NULL;
+}
+
+static int parse_run(int argc, char **argv, struct machine_desc *desc,
+		     struct vmm_error *err)
+{
+	size_t count = sizeof(run_options) / sizeof(run_options[0]);
+	struct option longs[OPTIONS_MAX + 1] = { 0 };
+	char shorts[2 * OPTIONS_MAX + 2] = ":";
+	int letter, ret;
+
+	for (size_t i = 0; i < count; i++) {
+		char letter_text[3] = { run_options[i].letter, ':', '\0' };
+
+		longs[i].name = run_options[i].name;
+		longs[i].has_arg = run_options[i].value ? required_argument : no_argument;
+		longs[i].val =
+		    run_options[i].letter ? run_options[i].letter : 256 + (int)i;
+		if (run_options[i].letter)
+			strncat(shorts, letter_text, sizeof(shorts) - strlen(shorts) - 1);
+	}
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct run_option *option = find_option(letter);
+
+		if (letter == ':')
+			return vmm_error_set(err, -EINVAL, "%.64s needs a value",
+					     argv[optind - 1]);
+		if (!option)
+			return vmm_error_set(err, -EINVAL, "unknown option %.64s",
+					     argv[optind - 1]);
+		ret = option->set(desc, optarg, err);
+		if (ret < 0)
+			return ret;
+	}
+	if (optind < argc)
+		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
+				     argv[optind]);
+	if (desc->kernel[0] == '\0')
+		return vmm_error_set(err, -EINVAL, "run needs --kernel FILE");
+	return 0;
+}
+
+int options_parse(int argc, char **argv, enum command *out_command,
+		  struct machine_desc *out_desc, struct vmm_error *err)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+
+	memset(out_desc, 0, sizeof(*out_desc));
+	out_desc->memory = DEFAULT_MEMORY_MIB * MIB;
+	out_desc->cpus = DEFAULT_CPUS;
+	strcpy(out_desc->cmdline, "console=ttyS0");
+
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+	    strcmp(word, "help") == 0) {
+		*out_command = COMMAND_HELP;
+		return 0;
+	}
+	if (strcmp(word, "--version") == 0 || strcmp(word, "version") == 0) {
+		*out_command = COMMAND_VERSION;
+		return 0;
+	}
+	if (strcmp(word, "run") != 0)
+		return vmm_error_set(err, -EINVAL,
+				     word[0] ? "unknown command '%.64s' (try --help)"
+					     : "no command%s (try --help)",
+				     word);
+
+	for (int i = 2; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			*out_command = COMMAND_HELP;
+			return 0;
+		}
+	}
+	*out_command = COMMAND_RUN;
+	return parse_run(argc - 1, argv + 1, out_desc, err);
+}
+
+void options_print_help(void)
+{
+	size_t count = sizeof(run_options) / sizeof(run_options[0]);
+
+	printf("Usage: reference-vmm run --kernel FILE [OPTION]...\n"
+	       "       reference-vmm --help | --version\n\n"
+	       "Boot a virtual machine; its serial console is this terminal. Ctrl-A x "
+	       "ends it,\n"
+	       "Ctrl-A Ctrl-A sends a Ctrl-A.\n\n");
+	for (size_t i = 0; i < count; i++) {
+		const struct run_option *o = &run_options[i];
+
+		printf("  %c%c%s --%s %-*s %s\n", o->letter ? '-' : ' ',
+		       o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
+		       (int)(12 - strlen(o->name)), o->value ? o->value : "", o->help);
+	}
+	printf("\nExit status: 0 when the guest ended (power-off, reboot, triple fault) "
+	       "or was\n"
+	       "asked to (Ctrl-A x, SIGINT, SIGTERM); 1 when the machine failed; 2 for a "
+	       "wrong\n"
+	       "command line.\n");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmm/base.h>
+
+enum {
+	CMDLINE_MAX = 65536, /* the loader checks the kernel's own, smaller limit */
+	PATH_LEN_MAX = 4096,
+};
+
+/* What the user asked for: plain data, no pointers into argv. */
+struct machine_desc {
+	char kernel[PATH_LEN_MAX];
+	char initrd[PATH_LEN_MAX]; /* empty: none */
+	char cmdline[CMDLINE_MAX];
+	char kvm_path[PATH_LEN_MAX];
+	uint64_t memory; /* bytes */
+	uint32_t cpus;
+	bool force; /* try a KVM that cannot boot Linux */
+};
+
+enum command {
+	COMMAND_RUN,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
+
+/* Read the command line. -EINVAL with a one-line detail when it makes no sense. */
+int options_parse(int argc, char **argv, enum command *out_command,
+		  struct machine_desc *out_desc, struct vmm_error *err);
+
+void options_print_help(void);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef TERMINAL_H
+#define TERMINAL_H
+
+#include <stdbool.h>
+
+/*
+ * Raw mode on standard input while a guest runs. The settings come back on every way
+ * out: return, exit(), and the signals that kill a process. There is one terminal for
+ * the process, so its state is one static object.
+ */
+
+/* Say whether standard input is a terminal that we may use: we are in its foreground
+ * process group. A background job must not touch it. */
+bool terminal_is_ours(void);
+
+/* Enter raw mode if the terminal is ours; else do nothing. */
+void terminal_enter_raw(void);
+
+/* Restore the settings found first. Safe in signal handlers, any number of times. */
+void terminal_restore(void);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <vmm/kvm-x86.h>
+#include <vmm/loader-x86.h>
+
+#include "board.h"
+
+static const uint32_t irq_gsi[IRQS] = { COM1_GSI, KEYBOARD_GSI, MOUSE_GSI };
+
+/* The host. */
+
+int board_check_host(struct machine *machine, struct vmm_error *err)
+{
+	const struct machine_desc *desc = machine->desc;
+	int ret;
+
+	if (desc->cpus > VMM_KVM_X86_CPUS_MAX)
+		return vmm_error_at(err, -EINVAL, 0, VMM_KVM_X86_CPUS_MAX, desc->cpus,
+				    "--cpus %u: this machine has room for at most %u",
+				    desc->cpus, VMM_KVM_X86_CPUS_MAX);
+	if (desc->force)
+		return 0;
+	ret = vmm_kvm_probe_linux(machine->kvm, err);
+	if (ret == -EOPNOTSUPP)
+		return vmm_error_set(
+		    err, ret,
+		    "this host's KVM emulates instructions one by one and "
+		    "cannot boot Linux; run inside tests/nested/with-kvm "
+		    "(or --force a bare-metal kernel)");
+	return ret;
+}
+
+/* Devices. */
+
+static void on_i8042_irq(void *ctx, uint32_t which, bool level)
+{
+	struct board *board = ctx;
+
+	if (level)
+		(void)eventfd_write(board->irq_fd[1 + which], 1);
+}
+
+static void on_i8042_reset(void *ctx)
+{
+	struct board *board = ctx;
+
+	outcome_set(&board->machine->outcome, 0, "guest reset (i8042)");
+}
+
+static void on_power_off(void *ctx)
+{
+	struct board *board = ctx;
+
+	outcome_set(&board->machine->outcome, 0, "guest powered off");
+}
+
+static void on_power_reset(void *ctx)
+{
+	struct board *board = ctx;
+
+	outcome_set(&board->machine->outcome, 0, "guest reset (ACPI)");
+}
+
+static void i8042_read(void *ctx, uint64_t offset, void *data, size_t len)
+{
+	struct board *board = ctx;
+
+	pthread_mutex_lock(&board->lock);
+	*(uint8_t *)data = vmm_sio_i8042_read(board->i8042, (uint8_t)offset);
+	pthread_mutex_unlock(&board->lock);
+}
+
+static void i8042_write(void *ctx, uint64_t offset, const void *data, size_t len)
+{
+	struct board *board = ctx;
+
+	pthread_mutex_lock(&board->lock);
+	vmm_sio_i8042_write(board->i8042, (uint8_t)offset, *(const uint8_t *)data);
+	pthread_mutex_unlock(&board->lock);
+}
+
+static void power_read(void *ctx, uint64_t offset, void *data, size_t len)
+{
+	struct board *board = ctx;
+
+	pthread_mutex_lock(&board->lock);
+	*(uint8_t *)data = vmm_sio_power_read(board->power, (uint8_t)offset);
+	pthread_mutex_unlock(&board->lock);
+}
+
+static void power_write(void *ctx, uint64_t offset, const void *data, size_t len)
+{
+	struct board *board = ctx;
+
+	pthread_mutex_lock(&board->lock);
+	vmm_sio_power_write(board->power, (uint8_t)offset, *(const uint8_t *)data);
+	pthread_mutex_unlock(&board->lock);
+}
+
+static const struct vmm_bus_ops i8042_bus_ops = { sizeof(i8042_bus_ops), i8042_read,
+						  i8042_write };
+static const struct vmm_bus_ops power_bus_ops = { sizeof(power_bus_ops), power_read,
+						  power_write };
+
+static int add_irq_chips(struct machine *machine)
+{
+	int ret = vmm_kvm_vm_set_tss_addr(machine->vm, (uint32_t)VMM_LOAD_X86_KVM_TSS);
+
+	if (ret == 0)
+		ret = vmm_kvm_vm_set_identity_map_addr(machine->vm,
+						       VMM_LOAD_X86_KVM_IDENTITY_MAP);
+	if (ret == 0)
+		ret = vmm_kvm_vm_create_irqchip(machine->vm);
+	if (ret == 0)
+		ret = vmm_kvm_vm_create_pit2(machine->vm, KVM_PIT_SPEAKER_DUMMY);
+	return ret;
+}
+
+static int add_irq_fds(struct board *board)
+{
+	for (int i = 0; i < IRQS; i++) {
+		int ret;
+
+		board->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (board->irq_fd[i] < 0)
+			return -errno;
+		ret = vmm_kvm_vm_add_irqfd(board->machine->vm, board->irq_fd[i],
+					   irq_gsi[i]);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int add_devices(struct board *board)
+{
+	struct vmm_sio_i8042_ops i8042_ops = VMM_SIO_I8042_OPS_INIT;
+	struct vmm_sio_i8042_opts i8042_opts = VMM_SIO_I8042_OPTS_INIT;
+	struct vmm_sio_power_ops power_ops = VMM_SIO_POWER_OPS_INIT;
+	struct vmm_sio_power_opts power_opts = VMM_SIO_POWER_OPTS_INIT;
+	struct vmm_bus *ports = board->machine->ports;
+	int ret;
+
+	i8042_ops.set_irq = on_i8042_irq;
+	i8042_ops.reset = on_i8042_reset;
+	i8042_opts.ops = &i8042_ops;
+	i8042_opts.ctx = board;
+	power_ops.power_off = on_power_off;
+	power_ops.reset = on_power_reset;
+	power_opts.ops = &power_ops;
+	power_opts.ctx = board;
+
+	ret = vmm_sio_i8042_new(&i8042_opts, &board->i8042);
+	if (ret == 0)
+		ret = vmm_sio_power_new(&power_opts, &board->power);
+	if (ret == 0)
+		ret = vmm_bus_add(ports, I8042_PORT, I8042_PORTS, &i8042_bus_ops, board);
+	if (ret == 0)
+		ret = vmm_bus_add(ports, POWER_PORT, VMM_SIO_POWER_PORTS, &power_bus_ops,
+				  board);
+	if (ret == 0)
+		ret = vmm_bus_add(ports, COM1_PORT, VMM_SIO_SERIAL_PORTS,
+				  &console_bus_ops, board->console);
+	return ret;
+}
+
+int board_new(struct machine *machine, struct vmm_error *err)
+{
+	struct board *board = machine->board;
+	int ret = add_irq_chips(machine);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "interrupt controllers: %s",
+				     strerror(-ret));
+	ret = add_irq_fds(board);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
+	ret = console_new(&machine->outcome, board->irq_fd[0], &board->console, err);
+	if (ret < 0)
+		return ret;
+	ret = add_devices(board);
+	return ret < 0 ? vmm_error_set(err, ret, "devices: %s", strerror(-ret)) : 0;
+}
+
+int board_start(struct machine *machine, struct vmm_error *err)
+{
+	return console_start(machine->board->console, err);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void board_free(struct machine *machine)
+{
+	struct board *board = machine->board;
+
+	if (!board)
+		return;
+	console_free(board->console);
+	vmm_sio_i8042_free(board->i8042);
+	vmm_sio_power_free(board->power);
+	for (int i = 0; i < IRQS; i++)
+		close_fd(board->irq_fd[i]);
+	close_fd(board->kernel_fd);
+	close_fd(board->initrd_fd);
+	(void)pthread_mutex_destroy(&board->lock);
+	free(board);
+	machine->board = NULL;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <vmm/acpi.h>
+#include <vmm/kvm-x86.h>
+#include <vmm/loader-x86.h>
+
+#include "../cpu.h"
+#include "board.h"
+
+/* Images. */
+
+static int open_image(const char *path, int *out_fd, struct vmm_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return vmm_error_set(err, -errno, "%.160s: %s", path, strerror(errno));
+	*out_fd = fd;
+	return 0;
+}
+
+static struct vmm_load_source source_of(const char *path, int fd)
+{
+	struct vmm_load_source source = VMM_LOAD_SOURCE_INIT;
+
+	source.name = path;
+	source.fd = fd;
+	return source;
+}
+
+int board_open_images(struct machine *machine, struct vmm_error *err)
+{
+	const struct machine_desc *desc = machine->desc;
+	struct vmm_load_probe_result found;
+	struct vmm_load_source source;
+	struct board *board = calloc(1, sizeof(*board));
+	int ret;
+
+	if (!board)
+		return vmm_error_set(err, -ENOMEM, "board: out of memory");
+	machine->board = board;
+	board->machine = machine;
+	board->kernel_fd = board->initrd_fd = -1;
+	for (int i = 0; i < IRQS; i++)
+		board->irq_fd[i] = -1;
+	(void)pthread_mutex_init(&board->lock, NULL);
+
+	ret = open_image(desc->kernel, &board->kernel_fd, err);
+	if (ret < 0)
+		return ret;
+	source = source_of(desc->kernel, board->kernel_fd);
+	ret = vmm_load_probe(&source, &found, err);
+	if (ret < 0)
+		return ret;
+	if (!found.supported || found.arch != VMM_LOAD_ARCH_X86_64)
+		return vmm_error_set(err, -ENOEXEC,
+				     "%.100s: not a kernel: %s, expected x86_64",
+				     desc->kernel, found.description);
+	return desc->initrd[0] ? open_image(desc->initrd, &board->initrd_fd, err) : 0;
+}
+
+int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
+		     struct vmm_error *err)
+{
+	struct vmm_load_range ranges[VMM_LOAD_X86_RAM_RANGES];
+	uint64_t ram = machine->desc->memory & ~UINT64_C(0xfff);
+	size_t count;
+	int ret = vmm_load_x86_ram(ram, ranges, &count);
+
+	if (ret < 0)
+		return vmm_error_at(
+		    err, ret, 0, VMM_LOAD_X86_RAM_MAX, ram,
+		    "--memory: %llu MiB do not fit this machine: 2 MiB to 4 PiB",
+		    (unsigned long long)(ram >> 20));
+
+	for (size_t i = 0; i < count; i++) {
+		struct vmm_mem_region region = VMM_MEM_REGION_INIT;
+
+		region.gpa = ranges[i].gpa;
+		region.len = ranges[i].len;
+		region.label = "ram";
+		ret = vmm_mem_builder_add(builder, &region, err);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Loading. */
+
+/* Write the ACPI tables where the loader's map has a place for them. */
+static int write_acpi(struct machine *machine, struct vmm_error *err)
+{
+	static const struct vmm_acpi_uart uart = { .port = COM1_PORT, .gsi = COM1_GSI };
+	struct vmm_acpi_machine acpi = VMM_ACPI_MACHINE_INIT;
+	uint8_t *tables = malloc(VMM_LOAD_X86_ACPI_LEN);
+	size_t len;
+	int ret;
+
+	if (!tables)
+		return vmm_error_set(err, -ENOMEM, "ACPI tables: out of memory");
+	acpi.flags = VMM_ACPI_HAS_I8042;
+	acpi.cpu_count = machine->desc->cpus;
+	acpi.sleep_control_port = POWER_PORT + VMM_SIO_POWER_SLEEP_CONTROL;
+	acpi.sleep_status_port = POWER_PORT + VMM_SIO_POWER_SLEEP_STATUS;
+	acpi.reset_port = POWER_PORT + VMM_SIO_POWER_RESET;
+	acpi.reset_value = VMM_SIO_POWER_RESET_VALUE;
+	acpi.s5_type = VMM_SIO_POWER_S5;
+	acpi.uarts = &uart;
+	acpi.uart_count = 1;
+
+	ret = vmm_acpi_machine_build(&acpi, VMM_LOAD_X86_ACPI, tables,
+				     VMM_LOAD_X86_ACPI_LEN, &len, err);
+	if (ret == 0) {
+		ret = vmm_mem_write(machine->mem, VMM_LOAD_X86_ACPI, tables, len);
+		if (ret < 0)
+			(void)vmm_error_set(err, ret, "ACPI tables: no memory at %#x",
+					    VMM_LOAD_X86_ACPI);
+	}
+	free(tables);
+	return ret;
+}
+
+/* Seed the guest's random numbers, which else wait for noise that a VM hardly has. */
+static int write_seed(struct machine *machine, uint64_t *out_gpa, struct vmm_error *err)
+{
+	uint8_t seed[32];
+	struct vmm_load_setup_data data = {
+		.type = VMM_LOAD_SETUP_RNG_SEED,
+		.data = seed,
+		.len = sizeof(seed),
+	};
+	int ret;
+
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		return vmm_error_set(err, -EIO, "no random numbers from the host");
+	ret = vmm_load_x86_setup_data(machine->mem, &data, 1, out_gpa, err);
+	explicit_bzero(seed, sizeof(seed));
+	return ret;
+}
+
+static int load_images(struct machine *machine, struct vmm_load_map *map,
+		       struct vmm_load_result *kernel, struct vmm_load_range *initrd,
+		       struct vmm_error *err)
+{
+	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct vmm_load_source source;
+	int ret;
+
+	opts.arch = VMM_LOAD_ARCH_X86_64;
+	opts.map = map;
+	source = source_of(machine->desc->kernel, machine->board->kernel_fd);
+	ret = vmm_load_kernel(machine->mem, &source, &opts, kernel, err);
+	if (ret < 0 || machine->board->initrd_fd < 0)
+		return ret;
+	source = source_of(machine->desc->initrd, machine->board->initrd_fd);
+	return vmm_load_initrd(machine->mem, map, kernel, &source, initrd, err);
+}
+
+static int load_guest(struct machine *machine, struct vmm_load_x86_entry *entry,
+		      struct vmm_error *err)
+{
+	struct vmm_load_x86_opts opts = VMM_LOAD_X86_OPTS_INIT;
+	struct vmm_load_result kernel;
+	struct vmm_load_map map;
+	int ret;
+
+	ret = vmm_load_x86_map(machine->mem, &map, err);
+	if (ret == 0)
+		ret = load_images(machine, &map, &kernel, &opts.initrd, err);
+	if (ret == 0)
+		ret = write_acpi(machine, err);
+	if (ret == 0)
+		ret = write_seed(machine, &opts.setup_data_gpa, err);
+	if (ret == 0)
+		ret = vmm_load_x86_reset_vector(machine->mem,
+						POWER_PORT + VMM_SIO_POWER_RESET,
+						VMM_SIO_POWER_RESET_VALUE, err);
+	if (ret < 0)
+		return ret;
+
+	opts.kernel = &kernel;
+	opts.map = &map;
+	opts.cmdline = machine->desc->cmdline;
+	opts.rsdp_gpa = VMM_LOAD_X86_ACPI;
+	return vmm_load_x86_boot(machine->mem, &opts, entry, err);
+}
+
+/* The loader says how the first CPU starts; KVM's library knows how to tell KVM. */
+static struct vmm_kvm_x86_boot boot_state(const struct vmm_load_x86_entry *entry)
+{
+	struct vmm_kvm_x86_boot boot = VMM_KVM_X86_BOOT_INIT;
+
+	boot.mode = entry->bits == 64 ? VMM_KVM_X86_LONG64 : VMM_KVM_X86_PROTECTED32;
+	boot.cs = entry->cs.selector;
+	boot.ds = entry->ds.selector;
+	boot.tr = entry->tr.selector;
+	boot.gdt_base = entry->gdt_base;
+	boot.gdt_limit = entry->gdt_limit;
+	boot.idt_base = entry->idt_base;
+	boot.idt_limit = entry->idt_limit;
+	boot.cr3 = entry->cr3;
+	boot.rip = entry->rip;
+	boot.rsp = entry->rsp;
+	boot.rbp = entry->rbp;
+	boot.rsi = entry->rsi;
+	boot.rbx = entry->rbx;
+	return boot;
+}
+
+static int set_up_cpus(struct machine *machine, const struct vmm_kvm_x86_boot *boot,
+		       struct vmm_error *err)
+{
+	VMM_CLEANUP(vmm_kvm_x86_cpuid_free) struct vmm_kvm_x86_cpuid *cpuid = NULL;
+	struct vmm_kvm_x86_topology topology = VMM_KVM_X86_TOPOLOGY_INIT;
+	int ret = vmm_kvm_get_supported_cpuid(machine->kvm, &cpuid);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "CPUID: %s", strerror(-ret));
+	topology.cpu_count = machine->desc->cpus;
+	topology.tsc_deadline =
+	    vmm_kvm_check_extension(machine->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	for (uint32_t i = 0; ret == 0 && i < machine->desc->cpus; i++) {
+		topology.cpu = i;
+		ret = vmm_kvm_vcpu_setup(cpu_get_vcpu(machine, i), cpuid, &topology,
+					 i == 0 ? boot : NULL, err);
+	}
+	return ret;
+}
+
+int board_load(struct machine *machine, struct vmm_error *err)
+{
+	struct vmm_load_x86_entry entry;
+	struct vmm_kvm_x86_boot boot;
+	int ret = load_guest(machine, &entry, err);
+
+	if (ret < 0)
+		return ret;
+	boot = boot_state(&entry);
+	return set_up_cpus(machine, &boot, err);
+}

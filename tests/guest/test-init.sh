@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# The first process of a test guest. Words of the form do=X on the kernel command line
+# say what to do, in order; the last thing is to power off.
+
+/bin/busybox mkdir -p /proc /sys /dev /bin /sbin /usr/bin /usr/sbin /tmp
+/bin/busybox --install -s
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+
+do_facts() {
+	echo "fact release $(uname -r)"
+	echo "fact cpus $(grep -c ^processor /proc/cpuinfo)"
+	echo "fact online $(cat /sys/devices/system/cpu/online)"
+	echo "fact memory $(awk '/^MemTotal/ {print $2}' /proc/meminfo)"
+	echo "fact cmdline $(cat /proc/cmdline)"
+	echo "fact clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+	grep -E '^ +[0-9]+:.*ttyS0' /proc/interrupts | sed 's/^/fact interrupts /'
+	dmesg | grep -E 'ttyS0 at I/O' | sed 's/^/fact serial /'
+	dmesg | grep -iE 'ACPI.*(error|warning|bios bug|exception|invalid|mismatch)' |
+		sed 's/^/complaint /'
+	dmesg | grep -iE 'firmware bug|topology|mtrr.*bad|NMI watchdog: .*stuck|rcu.*stall' |
+		grep -vi 'topology.*default' | sed 's/^/complaint /'
+}
+
+do_tables() {
+	for table in /sys/firmware/acpi/tables/[A-Z]*; do
+		[ -f "$table" ] && echo "fact table $(basename "$table") $(wc -c <"$table")"
+	done
+}
+
+do_read() {
+	echo "reading"
+	read -r line
+	echo "fact line $line"
+}
+
+# 256 KiB through the tty, which waits for the transmitter's interrupt: none may be lost.
+do_write() {
+	i=0
+	while [ $i -lt 4096 ]; do
+		echo "data $i abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+		i=$((i + 1))
+	done
+}
+
+# 128 KiB from the host, by the tty's flow control.
+do_slurp() {
+	stty -F /dev/ttyS0 raw -echo crtscts
+	echo "slurping"
+	head -c 131072 /dev/ttyS0 | md5sum | sed 's/^/fact md5 /'
+}
+
+do_time() { echo "fact date $(date -u +%Y)"; }
+do_reboot() { reboot -f; }
+do_panic() { echo c >/proc/sysrq-trigger; }
+do_sleep() { echo "sleeping"; sleep 1000; }
+do_affinity() {
+	for cpu in 0 1; do
+		taskset $((1 << cpu)) sh -c 'i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); done'
+		echo "fact ran on $cpu"
+	done
+}
+
+for word in $(cat /proc/cmdline); do
+	case $word in
+	do=*) "do_${word#do=}" ;;
+	esac
+done
+
+poweroff -f

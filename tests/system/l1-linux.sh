@@ -1,0 +1,183 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# Boots of a real Linux with reference-vmm, as TAP. Runs where /dev/kvm boots Linux, with
+# nothing but busybox' tools: started by test-linux.sh through with-kvm.
+#
+#   l1-linux.sh VMM BZIMAGE VMLINUX INITRD RELEASE
+
+vmm=$1 bzimage=$2 vmlinux=$3 initrd=$4 release=$5
+number=0
+failed=0
+dir=/tmp/l1-linux.$$
+mkdir -p $dir
+
+# boot CMDLINE [OPTION]...: output in $dir/out, messages in $dir/err, status in $status
+boot() {
+	cmdline="console=ttyS0 quiet panic=-1 $1"
+	shift
+	"$vmm" run --kernel "${kernel:-$bzimage}" --initrd "$initrd" --cmdline "$cmdline" "$@" \
+		>$dir/out 2>$dir/err
+	status=$?
+}
+
+fail() {
+	echo "# $1"
+	ok=false
+}
+
+has() { grep -qE "$1" $dir/out || fail "output lacks: $1"; }
+lacks() { ! grep -E "$1" $dir/out | sed 's/^/# /' | grep . || fail "output has: $1"; }
+ended() {
+	[ "$status" -eq 0 ] || fail "status $status"
+	[ "$(tail -n 1 $dir/err)" = "reference-vmm: $1" ] || fail "last line: $(tail -n 1 $dir/err)"
+}
+
+check() {
+	number=$((number + 1))
+	ok=true
+	"$1"
+	if $ok; then
+		echo "ok $number - $1"
+	else
+		echo "not ok $number - $1"
+		failed=1
+		tail -n 30 $dir/out | sed 's/^/# out: /'
+		tail -n 30 $dir/err | sed 's/^/# err: /'
+	fi
+}
+
+facts() {
+	has "^fact release $release.?\$"
+	has "^fact cpus $1.?\$"
+	lacks '^complaint'
+}
+
+bzimage_boots_with_two_cpus() {
+	boot "do=facts do=affinity do=tables" --cpus 2 --memory 256M
+	ended "guest powered off"
+	facts 2
+	has '^fact online 0-1'
+	has '^fact ran on 1'
+	has '^fact table APIC'
+	has '^fact table FACP'
+	has '^fact table DSDT'
+	has '^fact serial .*ttyS0 at I/O 0x3f8 \(irq = [0-9]+, base_baud = 115200\) is a 16550A'
+	has '^fact interrupts .*ttyS0'
+}
+
+vmlinux_boots_with_one_cpu() {
+	kernel=$vmlinux
+	boot "do=facts" --cpus 1 --memory 256M
+	kernel=
+	ended "guest powered off"
+	facts 1
+}
+
+five_gib_go_around_the_mmio_gap() {
+	boot "do=facts" --cpus 1 --memory 5G
+	ended "guest powered off"
+	kib=$(sed -n 's/^fact memory \([0-9]*\).*/\1/p' $dir/out)
+	[ "${kib:-0}" -gt 4900000 ] || fail "memory ${kib:-none} KiB"
+}
+
+four_cpus_come_up() {
+	boot "do=facts" --cpus 4 --memory 512M
+	ended "guest powered off"
+	facts 4
+}
+
+reboot_ends_with_the_acpi_line() {
+	boot "do=reboot" --memory 256M
+	ended "guest reset (ACPI)"
+}
+
+reboot_by_keyboard_controller_has_its_line() {
+	boot "reboot=k do=reboot" --memory 256M
+	ended "guest reset (i8042)"
+}
+
+reboot_by_triple_fault_has_its_line() {
+	boot "reboot=t do=reboot" --memory 256M
+	ended "guest reset (triple fault)"
+}
+
+a_panic_ends_in_a_reset() {
+	boot "do=panic" --memory 256M
+	ended "guest reset (ACPI)"
+	has 'Kernel panic'
+}
+
+# Wait until the guest has said a word, 20 s at most; it loses what comes before it opens
+# the line, as on any machine.
+await() {
+	for _ in $(seq 200); do
+		grep -q "$1" $dir/out 2>/dev/null && return
+		sleep 0.1
+	done
+}
+
+# feed WORD FILE CMDLINE: boot, and send the file once the guest has said the word
+feed() {
+	rm -f $dir/out
+	(await "$1"; cat "$2") | (boot "$3" --memory 256M; echo $status >$dir/status)
+	status=$(cat $dir/status)
+}
+
+input_reaches_userspace() {
+	echo "a line from the host" >$dir/data
+	feed '^reading' $dir/data "do=read"
+	ended "guest powered off"
+	has '^fact line a line from the host'
+}
+
+a_flood_of_input_arrives_whole() {
+	head -c 131072 /dev/zero | tr '\0' 'x' >$dir/data
+	want=$(md5sum <$dir/data | cut -d' ' -f1)
+	feed '^slurping' $dir/data "do=slurp"
+	ended "guest powered off"
+	has "^fact md5 $want"
+}
+
+a_slow_reader_loses_nothing_of_userspace() {
+	"$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 256M \
+		--cmdline "console=ttyS0 quiet panic=-1 do=write" 2>$dir/err | (
+		sleep 6
+		cat >$dir/out
+	)
+	status=0
+	ended "guest powered off"
+	lines=$(grep -c '^data [0-9]* abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz' $dir/out)
+	[ "$lines" -eq 4096 ] || fail "$lines of 4096 lines"
+}
+
+sigterm_stops_a_running_guest() {
+	"$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 256M --cpus 2 \
+		--cmdline "console=ttyS0 quiet panic=-1 do=sleep" >$dir/out 2>$dir/err </dev/null &
+	pid=$!
+	await sleeping
+	has '^sleeping'
+	kill -TERM $pid
+	wait $pid
+	status=$?
+	ended "stopped by SIGTERM"
+}
+
+time_is_the_hosts() {
+	boot "do=time" --memory 256M
+	ended "guest powered off"
+	has "^fact date $(date -u +%Y)"
+}
+
+set -- bzimage_boots_with_two_cpus vmlinux_boots_with_one_cpu five_gib_go_around_the_mmio_gap \
+	four_cpus_come_up reboot_ends_with_the_acpi_line \
+	reboot_by_keyboard_controller_has_its_line reboot_by_triple_fault_has_its_line \
+	a_panic_ends_in_a_reset input_reaches_userspace a_flood_of_input_arrives_whole \
+	a_slow_reader_loses_nothing_of_userspace sigterm_stops_a_running_guest time_is_the_hosts
+[ -z "$L1_ONLY" ] || set -- $L1_ONLY
+echo "1..$#"
+for test in "$@"; do
+	check "$test"
+done
+rm -rf $dir
+exit $failed

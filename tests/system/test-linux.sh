@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# Boot the stock Debian kernel with reference-vmm, many ways: see l1-linux.sh.
+#
+#   test-linux.sh VMM BUILD_DIRECTORY
+
+set -euo pipefail
+vmm=$(realpath "$1")
+work=$2/system
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+with_kvm=$top/tests/nested/with-kvm
+
+mkdir -p "$work"
+kernel=$("$with_kvm" --print-kernel)
+"$top/tools/extract-vmlinux" "$kernel" "$work/vmlinux"
+"$top/tools/make-initramfs" --busybox "$("$with_kvm" --print-busybox)" \
+	--init "$top/tests/guest/test-init.sh" "$work/initrd"
+release=$(basename "$kernel")
+release=${release#vmlinuz-}
+
+"$with_kvm" --timeout 600 --cpus 2 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
+	--file "$work/initrd" --file "$vmm" -- \
+	"$here/l1-linux.sh" "$vmm" "$kernel" "$work/vmlinux" "$work/initrd" "$release"

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""reference-vmm and bad input: one clear line, an exit status, nothing else.
+
+None of these needs a KVM. The path of reference-vmm is the only argument.
+"""
+import os
+import subprocess
+import sys
+
+import guests
+import tap
+
+VMM = sys.argv[1]
+
+
+NOBODY = 65534
+
+
+def vmm(*args, user=None):
+    return subprocess.run([VMM, *map(str, args)], stdin=subprocess.DEVNULL, user=user,
+                          capture_output=True, text=True, timeout=20, check=False)
+
+
+def refused(status, part, *args, user=None):
+    """One line on standard error that says this, nothing on standard output."""
+    done = vmm(*args, user=user)
+    tap.equal(done.returncode, status, f"status of {args} ({done.stderr!r})")
+    tap.equal(done.stdout, "", "standard output")
+    tap.equal(done.stderr.count("\n"), 1, f"lines in {done.stderr!r}")
+    tap.check(done.stderr.startswith("reference-vmm: "), f"no program name in {done.stderr!r}")
+    tap.contains(done.stderr, part, "message")
+    return done.stderr
+
+
+def help_lists_every_option(directory):
+    done = vmm("--help")
+    tap.equal(done.returncode, 0, "status")
+    for option in ("--kernel", "--initrd", "--cmdline", "--memory", "--cpus"):
+        tap.contains(done.stdout, option, "help")
+    tap.equal(vmm("run", "--help").stdout, done.stdout, "help of run")
+
+
+def version_is_one_line(directory):
+    done = vmm("--version")
+    tap.equal((done.returncode, done.stdout.count("\n")), (0, 1), "status and lines")
+    tap.check(done.stdout.startswith("reference-vmm 0."), done.stdout)
+
+
+def a_wrong_command_line_is_status_2(directory):
+    refused(2, "no command")
+    refused(2, "unknown command 'boot'", "boot")
+    refused(2, "needs --kernel", "run")
+    refused(2, "unknown option --colour", "run", "--colour")
+    refused(2, "--kernel needs a value", "run", "--kernel")
+    refused(2, "unexpected argument 'more'", "run", "--kernel", "k", "more")
+    refused(2, "needs a file name", "run", "--kernel", "")
+
+
+def sizes_and_counts_are_checked(directory):
+    for bad, part in (("0", "at least 1 vCPU"), ("-1", "not a number"), ("two", "not a number"),
+                      ("1x", "not a number"), ("", "not a number"), (" 1", "not a number"),
+                      ("99999999999", "not a number")):
+        refused(2, part, "run", "--kernel", "k", "--cpus", bad)
+    for bad, part in (("0", "less than 1 MiB"), ("12Q", "not a size"), ("M", "not a size"),
+                      ("512MB", "not a size"), ("-5", "not a size"), ("1K", "less than 1 MiB"),
+                      ("17592186044416", "address space"), ("18446744073709551616", "address"),
+                      ("99999999T", "address space")):
+        refused(2, part, "run", "--kernel", "k", "--memory", bad)
+
+
+def a_kernel_that_is_not_there_is_named(directory):
+    missing = directory / "missing"
+    refused(1, f"{missing}: No such file", "run", "--kernel", missing)
+    refused(1, f"{directory}: ", "run", "--kernel", directory)
+    refused(1, "irectory", "run", "--kernel", directory)
+
+
+def somebody(directory):
+    """A user whom permissions bind: root is not one, so root becomes nobody."""
+    if os.geteuid() != 0:
+        return None
+    directory.chmod(0o755)
+    try:
+        subprocess.run([VMM, "--version"], user=NOBODY, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise tap.Skip("root ignores permissions, and nobody cannot run this build") from error
+    return NOBODY
+
+
+def an_unreadable_kernel_is_named(directory):
+    kernel = guests.write(directory, "hang")
+    kernel.chmod(0)
+    refused(1, f"{kernel}: Permission denied", "run", "--kernel", kernel,
+            user=somebody(directory))
+
+
+def what_is_not_a_kernel_is_said_to_be_none(directory):
+    kernel = directory / "kernel.img"
+    for content in (b"", b"x", b"#!/bin/sh\n" * 1000, bytes(70000)):
+        kernel.write_bytes(content)
+        refused(1, f"{kernel}: ", "run", "--kernel", kernel)
+
+
+def an_elf_for_another_machine_is_named(directory):
+    kernel = directory / "kernel.img"
+    kernel.write_bytes(guests.elf(guests.HANG, machine=183))
+    message = refused(1, f"{kernel}: ", "run", "--kernel", kernel)
+    tap.contains(message, "aarch64", "found")
+    tap.contains(message, "x86_64", "expected")
+
+
+def an_initrd_that_is_not_there_is_named(directory):
+    kernel = guests.write(directory, "hang")
+    refused(1, f"{directory}/nope: No such file", "run", "--kernel", kernel, "--initrd",
+            directory / "nope")
+
+
+def a_machine_without_kvm_says_so(directory):
+    kernel = guests.write(directory, "hang")
+    missing = directory / "kvm"
+    refused(1, f"{missing}", "run", "--kvm", missing, "--kernel", kernel)
+    missing.write_bytes(b"")
+    refused(1, f"{missing}", "run", "--kvm", missing, "--kernel", kernel)
+    refused(1, "/dev/null", "run", "--kvm", "/dev/null", "--kernel", kernel)
+
+
+def a_kvm_without_permission_says_so(directory):
+    node = directory / "kvm"
+    node.write_bytes(b"")
+    node.chmod(0)
+    refused(1, f"{node}", "run", "--kvm", node, "--kernel", guests.write(directory, "hang"),
+            user=somebody(directory))
+    refused(1, "ermission", "run", "--kvm", node, "--kernel", guests.write(directory, "hang"),
+            user=somebody(directory))
+
+
+tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
+         sizes_and_counts_are_checked, a_kernel_that_is_not_there_is_named,
+         an_unreadable_kernel_is_named, what_is_not_a_kernel_is_said_to_be_none,
+         an_elf_for_another_machine_is_named, an_initrd_that_is_not_there_is_named,
+         a_machine_without_kvm_says_so, a_kvm_without_permission_says_so])
