@@ -76,6 +76,7 @@ static const struct damage {
 	{ 0x1f1, 1, 255, -EBADMSG, "truncated: the kernel needs" },
 	{ 0x1f1, 1, 0, -EBADMSG, "truncated: the kernel needs" },
 	{ 0x1f4, 4, 0, -EBADMSG, "size of the kernel" },
+	{ 0x1f4, 4, 0x200 / 16, -EBADMSG, "size of the kernel" },
 	{ 0x1f4, 4, BZ_CODE / 16 + 1, -EBADMSG,
 	  "truncated: the kernel needs 1040 bytes" },
 	{ 0x1f4, 4, UINT32_MAX, -EBADMSG, "truncated" },

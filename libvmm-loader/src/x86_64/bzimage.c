@@ -10,6 +10,9 @@
 /* Header bytes start here in the file; the jump at 0x200 says where they end. */
 #define FIRST SETUP_HEADER_FIRST
 
+/* The 64-bit entry, from the start of the protected-mode part. */
+#define ENTRY64 0x200u
+
 static int bad(const struct load_input *in, uint64_t offset, uint64_t wanted,
 	       uint64_t got, const char *what, struct vmm_error *err)
 {
@@ -127,6 +130,12 @@ static int add_segments(const struct load_input *in, uint64_t setup_len,
 	return ret < 0 ? ret : load_plan_add(plan, in, &run, err);
 }
 
+/* Before 2.12 the field was padding. */
+static uint32_t xloadflags(const uint8_t *h)
+{
+	return get_le16(h + (0x206 - FIRST)) >= 0x20c ? get_le16(h + (0x236 - FIRST)) : 0;
+}
+
 static int check_sizes(const struct load_input *in, const uint8_t *h,
 		       uint64_t *out_setup_len, struct vmm_error *err)
 {
@@ -139,8 +148,10 @@ static int check_sizes(const struct load_input *in, const uint8_t *h,
 		return vmm_error_at(
 		    err, -EOPNOTSUPP, 0x211, SETUP_LOADED_HIGH, h[0x211 - FIRST],
 		    "%s: zImage that loads below 1 MiB; a bzImage is needed", in->name);
-	if (code_len == 0)
-		return bad(in, 0x1f4, 1, 0, "size of the kernel", err);
+	if (code_len == 0 ||
+	    ((xloadflags(h) & SETUP_XLF_KERNEL_64) && code_len <= ENTRY64))
+		return bad(in, 0x1f4, ENTRY64 / 16 + 1, code_len / 16,
+			   "size of the kernel", err);
 	ret = load_input_check(in, setup_len, code_len, "the kernel", err);
 	if (ret == 0 && payload_len)
 		ret = load_input_check(in, setup_len + payload, payload_len,
@@ -167,10 +178,9 @@ int load_plan_bzimage(const struct load_format_args *args, struct load_plan *pla
 	if (ret < 0)
 		return ret;
 
-	if (get_le16(h + (0x206 - FIRST)) >= 0x20c)
-		result->flags = get_le16(h + (0x236 - FIRST));
+	result->flags = xloadflags(h);
 	if (result->flags & SETUP_XLF_KERNEL_64)
-		result->entry = result->load_gpa + 0x200;
+		result->entry = result->load_gpa + ENTRY64;
 	/* The field and the 32-bit entry have 32 bits. */
 	if (result->load_gpa <= UINT32_MAX) {
 		result->entry32 = result->load_gpa;
