@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef VMM_VIRTIO_RNG_H
+#define VMM_VIRTIO_RNG_H
+
+/**
+ * @file vmm/virtio-rng.h
+ * An entropy device (virtio 1.2, 5.4): the driver offers buffers, the device fills them
+ * with random bytes. Pointers must not be NULL unless the text says so.
+ *
+ * The device has no thread of its own. A notification calls @p wake, and the VMM then
+ * calls vmm_virtio_rng_run() on a thread of its choice; with an ioeventfd as doorbell
+ * the event loop does so directly.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <vmm/base.h>
+#include <vmm/virtio.h>
+
+VMM_BEGIN_DECLS
+
+/** Most bytes that one request gets, if the options do not say otherwise. */
+#define VMM_VIRTIO_RNG_REQUEST_MAX 65536u
+
+/** An entropy device. */
+struct vmm_virtio_rng;
+
+/** How an entropy device is to be. */
+struct vmm_virtio_rng_opts {
+	/** Size of this structure. */
+	size_t size;
+	/**
+	 * Have vmm_virtio_rng_run() called soon, on any thread. Called on the thread that
+	 * made a register access, or that is in vmm_virtio_rng_run(); must not call back.
+	 */
+	void (*wake)(void *ctx);
+	/**
+	 * Fill @p len bytes at @p buf and return how many were filled, or a negative
+	 * errno value. Called within vmm_virtio_rng_run(). NULL: getrandom(2).
+	 */
+	int64_t (*fill)(void *ctx, void *buf, size_t len);
+	/** First parameter of both. */
+	void *ctx;
+	/** Most bytes for one request; 0 for #VMM_VIRTIO_RNG_REQUEST_MAX. What a driver
+	 *  asks for beyond it is not an error: it gets less, and asks again. */
+	uint32_t request_max;
+	/** Size of the queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 64. */
+	uint32_t queue_max;
+	/** Further feature bits to offer, of those in vmm/virtq.h. */
+	uint64_t features;
+};
+
+/** Defaults: no way to be woken, which has to be set. */
+#define VMM_VIRTIO_RNG_OPTS_INIT                                            \
+	{                                                                   \
+		sizeof(struct vmm_virtio_rng_opts), NULL, NULL, NULL, 0, 0, \
+		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX     \
+	}
+
+/**
+ * Make an entropy device.
+ *
+ * @param opts      copied
+ * @param[out] out  the device, to be released with vmm_virtio_rng_free()
+ * @retval 0        done
+ * @retval -EINVAL  no @p wake, or a queue size out of range
+ * @retval -E2BIG   an unknown tail of @p opts
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
+					    struct vmm_virtio_rng **out);
+
+/** Release a device whose transport is gone. NULL is allowed. */
+VMM_API void vmm_virtio_rng_free(struct vmm_virtio_rng *rng);
+
+/** Return what a transport needs to carry the device; valid as long as it. */
+VMM_API const struct vmm_virtio_device *vmm_virtio_rng_get_device(
+    struct vmm_virtio_rng *rng);
+
+/**
+ * Fill the buffers that are there, at most as many as the queue is long: if the driver is
+ * faster than that, the device wakes itself. Any thread; a call on a device that its
+ * driver did not start does nothing.
+ */
+VMM_API void vmm_virtio_rng_run(struct vmm_virtio_rng *rng);
+
+VMM_DEFINE_CLEANUP(vmm_virtio_rng, vmm_virtio_rng_free)
+
+VMM_END_DECLS
+
+#endif

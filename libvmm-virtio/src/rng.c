@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <vmm/virtio-rng.h>
+
+#include "alloc.h"
+#include "options.h"
+
+/* A driver asks with one buffer; a chain of more pieces than this is refused. */
+#define IOVECS 256u
+#define QUEUE_DEFAULT 64u
+
+struct vmm_virtio_rng {
+	struct vmm_virtio_device device;
+	struct vmm_virtio_rng_opts opts;
+	uint16_t queue_max;
+	/* Keeps vmm_virtio_rng_run() and a reset apart. */
+	pthread_mutex_t lock;
+	struct vmm_virtq *queue;
+	struct vmm_virtio_transport *transport;
+	struct iovec iov[IOVECS];
+};
+
+static int64_t fill_from_kernel(void *ctx, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = getrandom(buf, len, 0);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Buffers may overlap, so the sum of their lengths says nothing about the work: the cap
+ * on the request does. */
+static uint32_t fill_chain(struct vmm_virtio_rng *rng,
+			   const struct vmm_virtq_chain *chain)
+{
+	uint32_t left = rng->opts.request_max, done = 0;
+
+	for (uint32_t i = 0; i < chain->writable_n && left > 0; i++) {
+		const struct iovec *v = &chain->iov[chain->readable_n + i];
+		size_t want = v->iov_len < left ? v->iov_len : left;
+		int64_t got = rng->opts.fill(rng->opts.ctx, v->iov_base, want);
+
+		if (got <= 0)
+			break;
+		if ((uint64_t)got > want)
+			got = (int64_t)want;
+		done += (uint32_t)got;
+		left -= (uint32_t)got;
+		if ((uint64_t)got < want)
+			break;
+	}
+	return done;
+}
+
+/* Returns false when there is nothing more to do for now. */
+static bool serve_one(struct vmm_virtio_rng *rng)
+{
+	struct vmm_virtq_chain chain = VMM_VIRTQ_CHAIN_INIT(rng->iov);
+	int ret = vmm_virtq_pop(rng->queue, &chain);
+
+	if (ret == 0)
+		ret =
+		    vmm_virtq_add_used(rng->queue, chain.token, fill_chain(rng, &chain));
+	if (ret == -ENOTRECOVERABLE)
+		vmm_virtio_transport_needs_reset(rng->transport);
+	return ret != -EAGAIN && ret != -ENOTRECOVERABLE && ret != -ENOTCONN;
+}
+
+static void serve(struct vmm_virtio_rng *rng)
+{
+	uint32_t budget = vmm_virtq_get_num(rng->queue);
+
+	vmm_virtq_disable_notification(rng->queue);
+	while (budget > 0 && serve_one(rng))
+		budget--;
+	if (vmm_virtq_needs_notification(rng->queue))
+		vmm_virtio_transport_signal_queue(rng->transport, 0);
+	if (vmm_virtq_enable_notification(rng->queue))
+		rng->opts.wake(rng->opts.ctx);
+}
+
+void vmm_virtio_rng_run(struct vmm_virtio_rng *rng)
+{
+	pthread_mutex_lock(&rng->lock);
+	if (rng->queue && vmm_virtq_is_enabled(rng->queue))
+		serve(rng);
+	pthread_mutex_unlock(&rng->lock);
+}
+
+static int activate(void *ctx, const struct vmm_virtio_activation *activation)
+{
+	struct vmm_virtio_rng *rng = ctx;
+
+	pthread_mutex_lock(&rng->lock);
+	rng->queue = activation->queues[0];
+	rng->transport = activation->transport;
+	pthread_mutex_unlock(&rng->lock);
+	return 0;
+}
+
+static void reset(void *ctx)
+{
+	struct vmm_virtio_rng *rng = ctx;
+
+	pthread_mutex_lock(&rng->lock);
+	rng->queue = NULL;
+	pthread_mutex_unlock(&rng->lock);
+}
+
+static void queue_notify(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_rng *rng = ctx;
+
+	(void)index;
+	rng->opts.wake(rng->opts.ctx);
+}
+
+static const struct vmm_virtio_device_ops rng_ops = {
+	.size = sizeof(rng_ops),
+	.activate = activate,
+	.reset = reset,
+	.queue_notify = queue_notify,
+};
+
+int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
+		       struct vmm_virtio_rng **out)
+{
+	static const struct vmm_virtio_device blank = VMM_VIRTIO_DEVICE_INIT;
+	struct vmm_virtio_rng_opts o;
+	struct vmm_virtio_rng *rng;
+	int ret = options_copy(&o, sizeof(o), opts, opts->size);
+
+	if (ret < 0)
+		return ret;
+	if (!o.wake || o.queue_max > VMM_VIRTQ_SIZE_MAX)
+		return -EINVAL;
+	rng = virtio_calloc(1, sizeof(*rng));
+	if (!rng)
+		return -ENOMEM;
+	if (!o.fill)
+		o.fill = fill_from_kernel;
+	if (o.request_max == 0)
+		o.request_max = VMM_VIRTIO_RNG_REQUEST_MAX;
+	rng->opts = o;
+	rng->queue_max = (uint16_t)(o.queue_max ? o.queue_max : QUEUE_DEFAULT);
+	rng->device = blank;
+	rng->device.id = VMM_VIRTIO_ID_RNG;
+	rng->device.queue_n = 1;
+	rng->device.queue_max = &rng->queue_max;
+	rng->device.features[0] = o.features;
+	rng->device.ops = &rng_ops;
+	rng->device.ctx = rng;
+	pthread_mutex_init(&rng->lock, NULL);
+	*out = rng;
+	return 0;
+}
+
+void vmm_virtio_rng_free(struct vmm_virtio_rng *rng)
+{
+	if (!rng)
+		return;
+	pthread_mutex_destroy(&rng->lock);
+	free(rng);
+}
+
+const struct vmm_virtio_device *vmm_virtio_rng_get_device(struct vmm_virtio_rng *rng)
+{
+	return &rng->device;
+}
