@@ -26,12 +26,15 @@ struct vmm_virtio_rng {
 
 static int64_t fill_from_kernel(void *ctx, void *buf, size_t len)
 {
+	int saved = errno, code;
 	ssize_t n;
 
 	do {
 		n = getrandom(buf, len, 0);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+		code = errno;
+	} while (n < 0 && code == EINTR);
+	errno = saved;
+	return n < 0 ? -code : n;
 }
 
 /* Buffers may overlap, so the sum of their lengths says nothing about the work: the cap

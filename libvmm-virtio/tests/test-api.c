@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* Every public function once, from the outside of the shared library. */
+#include "virtio-test.h"
+
+#include <vmm/virtio-rng.h>
+
+static void on_wake(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+static void plain_structures_have_the_size_of_their_release(void **state)
+{
+	assert_int_equal(sizeof(struct vmm_virtq_config), 48);
+	assert_int_equal(sizeof(struct vmm_virtq_chain), 48);
+	assert_int_equal(sizeof(struct vmm_virtq_used), 16);
+	assert_int_equal(sizeof(struct vmm_virtq_stats), 40);
+	assert_int_equal(sizeof(struct vmm_virtq_state), 72);
+	assert_int_equal(sizeof(struct vmm_virtq_cursor), 32);
+	assert_int_equal(sizeof(struct vmm_virtio_activation), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_device_ops), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_shm), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_device), 88);
+	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
+	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 48);
+}
+
+static void a_queue_serves_a_driver(void **state)
+{
+	static const struct mock_seg segs[] = { { MOCK_BUFFERS, 8, false },
+						{ MOCK_BUFFERS + 8, 32, true } };
+	struct vmm_virtq_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
+	struct vmm_virtq_cursor reader, writer, rest;
+	struct vmm_virtq_used used = { 0, 0, 0 };
+	struct iovec iov[4];
+	uint16_t heads[8];
+	char buf[8];
+	struct rig r;
+	size_t n;
+
+	rig_start(&r, 8, EV);
+	assert_int_equal(vmm_virtq_check(r.q, r.m->mem, &r.m->config, NULL), 0);
+	assert_true(vmm_virtq_is_enabled(r.q));
+	assert_int_equal(vmm_virtq_get_max(r.q), 8);
+	assert_int_equal(vmm_virtq_get_num(r.q), 8);
+	memcpy(r.m->ram + MOCK_BUFFERS, "question", 8);
+	assert_int_equal(mock_add(r.m, segs, 2, false), 0);
+	assert_true(vmm_virtq_enable_notification(r.q));
+	vmm_virtq_disable_notification(r.q);
+	assert_int_equal(vmm_virtq_pop(r.q, &r.chain), 0);
+	assert_int_equal(vmm_virtq_undo_pop(r.q, r.chain.token), 0);
+	assert_int_equal(vmm_virtq_pop(r.q, &r.chain), 0);
+
+	reader = vmm_virtq_reader(&r.chain);
+	assert_int_equal(vmm_virtq_read(&reader, buf, 4), 0);
+	assert_int_equal(vmm_virtq_read_some(&reader, buf + 4, 9), 4);
+	assert_memory_equal(buf, "question", 8);
+	writer = vmm_virtq_writer(&r.chain);
+	assert_int_equal(vmm_virtq_split(&writer, 16, &rest), 0);
+	assert_int_equal(vmm_virtq_write(&writer, "answ", 4), 0);
+	assert_int_equal(vmm_virtq_write_some(&writer, "er", 2), 2);
+	assert_int_equal(vmm_virtq_skip(&writer, 2), 2);
+	assert_int_equal(vmm_virtq_fill(&writer, 'x', 99), 8);
+	assert_int_equal(vmm_virtq_get_iov(&rest, 16, iov, 4, &n), 0);
+	assert_int_equal(n, 1);
+
+	assert_int_equal(vmm_virtq_get_inflight(r.q, heads, 8), 1);
+	assert_int_equal(vmm_virtq_get_state(r.q, &s), 0);
+	vmm_virtq_reset(r.q);
+	assert_int_equal(vmm_virtq_restore(r.q, r.m->mem, &s, heads, NULL), 0);
+	assert_int_equal(vmm_virtq_set_mem(r.q, r.m->mem), 0);
+	assert_int_equal(vmm_virtq_pop(r.q, &r.chain), 0);
+	used.token = r.chain.token;
+	used.len = 16;
+	assert_int_equal(vmm_virtq_add_used_n(r.q, &used, 1), 0);
+	assert_int_equal(vmm_virtq_add_used(r.q, r.chain.token, 0), -ENOENT);
+	assert_true(vmm_virtq_needs_notification(r.q));
+	expect_used(&r, 0, 16);
+	vmm_virtq_get_stats(r.q, &stats);
+	assert_int_equal(stats.used, 1);
+	vmm_virtq_break(r.q);
+	assert_true(vmm_virtq_is_broken(r.q));
+	rig_stop(&r);
+}
+
+static void a_device_is_carried_by_mmio(void **state)
+{
+	static const uint64_t offered[2] = { VMM_VIRTIO_F_VERSION_1, 0 };
+	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
+	VMM_CLEANUP(vmm_virtio_rng_free) struct vmm_virtio_rng *rng = NULL;
+	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_rng_opts ropts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_transport *t;
+	struct vmm_virtio_doorbell bell;
+	uint32_t value = 1;
+	int wakes = 0;
+
+	ropts.wake = on_wake;
+	ropts.ctx = &wakes;
+	opts.mem = m->mem;
+	assert_int_equal(vmm_virtio_rng_new(&ropts, &rng), 0);
+	assert_int_equal(
+	    vmm_virtio_mmio_new(&opts, vmm_virtio_rng_get_device(rng), &mmio, NULL), 0);
+	t = vmm_virtio_mmio_get_transport(mmio);
+	vmm_virtio_mmio_write(mmio, 0x70, &value, 4);
+	value = 0;
+	vmm_virtio_mmio_read(mmio, 0x70, &value, 4);
+	assert_int_equal(value, 1);
+	assert_int_equal(vmm_virtio_transport_get_status(t), 1);
+	vmm_virtio_transport_signal_queue(t, 0);
+	vmm_virtio_transport_needs_reset(t);
+	assert_int_equal(vmm_virtio_transport_set_config(t, 0, "", 1), -EINVAL);
+	assert_int_equal(vmm_virtio_mmio_get_doorbell(mmio, 0, &bell), 0);
+	assert_non_null(vmm_virtio_mmio_get_queue(mmio, 0));
+	assert_int_equal(vmm_virtio_mmio_set_mem(mmio, m->mem), 0);
+	assert_int_equal(vmm_virtio_check_features(4, offered, offered, NULL), 0);
+	vmm_virtio_rng_run(rng);
+	assert_int_equal(wakes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_structures_have_the_size_of_their_release),
+		cmocka_unit_test(a_queue_serves_a_driver),
+		cmocka_unit_test(a_device_is_carried_by_mmio),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
