@@ -106,6 +106,8 @@ int vmm_event_new(const struct vmm_event_opts *opts, struct vmm_event **out)
 
 void vmm_event_free(struct vmm_event *loop)
 {
+	int saved = errno;
+
 	if (!loop)
 		return;
 	remote_fini(loop);
@@ -121,6 +123,7 @@ void vmm_event_free(struct vmm_event *loop)
 	free(loop->batch);
 	free(loop->scratch);
 	free(loop);
+	errno = saved;
 }
 
 /* What was accepted is run, and no more is: nobody waits for a loop that has ended. */

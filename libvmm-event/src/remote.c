@@ -359,10 +359,7 @@ int vmm_event_call(struct vmm_event *loop, vmm_event_call_fn fn, void *ctx,
 
 void vmm_event_stop(struct vmm_event *loop, int code)
 {
-	/* By way of a pointer, since errno is not assigned to as a result here but
-	 * put back: a signal handler may call this. */
-	int *where = &errno;
-	int saved = *where;
+	int saved = errno; /* a signal handler may call this */
 	uint64_t none = 0;
 
 	user_begin(loop);
@@ -372,5 +369,5 @@ void vmm_event_stop(struct vmm_event *loop, int code)
 		notify(loop);
 	}
 	user_end(loop);
-	*where = saved;
+	errno = saved;
 }

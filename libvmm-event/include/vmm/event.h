@@ -181,7 +181,7 @@ VMM_API VMM_MUST_USE int vmm_event_new(const struct vmm_event_opts *opts,
 				       struct vmm_event **out);
 
 /**
- * Release @p loop and all its sources. NULL is allowed.
+ * Release @p loop and all its sources. NULL is allowed. errno is kept.
  *
  * Nobody may run the loop, and no other thread may begin a call on it any more.
  * Calls that other threads have begun already are waited for; those that wait in
