@@ -139,7 +139,7 @@ struct vmm_event {
 	uint32_t nr_removed;	 /* length of the list */
 	uint32_t nr_prioritized; /* sources whose priority is not normal */
 	vmm_event_fn after_round;
-	uintptr_t owner;	 /* pthread_self() of who ran it last, or 0; atomic */
+	uint64_t owner;		 /* ev_thread of whose it is, or 0; atomic */
 	struct vmm_event *outer; /* the loop within whose callback we are run */
 	uint64_t stop;		 /* EV_STOPPED | code, or 0; atomic */
 	uint32_t nr_jobs;	 /* written under lock; atomic */
@@ -197,6 +197,7 @@ int remote_init(struct vmm_event *loop, uint32_t max_posts);
 void remote_close(struct vmm_event *loop);
 void remote_fini(struct vmm_event *loop);
 void remote_reopen(struct vmm_event *loop);
+uint64_t remote_new_thread(void);
 void remote_open(struct vmm_event *loop);
 void remote_wake(struct vmm_event *loop);
 void remote_woken(struct vmm_event *loop);
@@ -205,6 +206,11 @@ uint32_t remote_run(struct vmm_event *loop, uint32_t budget);
 /* The innermost loop that this thread runs, for finding two loops that call each
  * other; says nothing about any loop, so it is no state of the library's. */
 extern _Thread_local struct vmm_event *ev_running
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* A number of this thread's own, 0 before it runs a loop for the first time. Unlike a
+ * pthread_t it is not given to another thread when this one has ended. */
+extern _Thread_local uint64_t ev_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static inline bool remote_pending(const struct vmm_event *loop)

@@ -143,7 +143,9 @@ static void loop_end(struct vmm_event *loop)
 static inline void loop_enter(struct vmm_event *loop)
 {
 	loop->outer = ev_running;
-	__atomic_store_n(&loop->owner, (uintptr_t)pthread_self(), __ATOMIC_RELEASE);
+	if (ev_thread == 0)
+		ev_thread = remote_new_thread();
+	__atomic_store_n(&loop->owner, ev_thread, __ATOMIC_RELEASE);
 	ev_running = loop;
 	/* Only the loop's own thread sets it while the loop is in use. */
 	if (loop->closed && !loop_is_stopped(loop, NULL))
@@ -168,6 +170,7 @@ int vmm_event_run(struct vmm_event *loop, int *out_code)
 		ret = round_run(loop, -1, &n);
 	loop_end(loop);
 	loop_leave(loop);
+	__atomic_store_n(&loop->owner, 0, __ATOMIC_RELEASE);
 	if (ret == 0 && out_code)
 		*out_code = code;
 	return ret;

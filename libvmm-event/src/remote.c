@@ -17,6 +17,7 @@
  */
 
 _Thread_local struct vmm_event *ev_running;
+_Thread_local uint64_t ev_thread;
 
 static void job_lock(struct vmm_event *loop)
 {
@@ -149,11 +150,20 @@ void remote_reopen(struct vmm_event *loop)
 	set_closed(loop, false);
 }
 
+/* The only thing that loops share; it means nothing but "not the same". */
+uint64_t remote_new_thread(void)
+{
+	static uint64_t last;
+
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
 void remote_open(struct vmm_event *loop)
 {
 	job_lock(loop);
 	loop->closed = false;
 	__atomic_store_n(&loop->stop, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&loop->owner, 0, __ATOMIC_RELEASE);
 	job_unlock(loop);
 }
 
@@ -318,7 +328,8 @@ static bool call_is_inline(struct vmm_event *loop)
 {
 	bool refused;
 
-	if (__atomic_load_n(&loop->owner, __ATOMIC_ACQUIRE) != (uintptr_t)pthread_self())
+	if (ev_thread == 0 ||
+	    __atomic_load_n(&loop->owner, __ATOMIC_ACQUIRE) != ev_thread)
 		return false;
 	if (loop->dispatching)
 		return true;

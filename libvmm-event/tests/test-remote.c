@@ -164,6 +164,65 @@ static void a_call_on_the_loops_own_thread_runs_at_once(void **state)
 	assert_int_equal(vmm_event_call(loop, add_one, &n, &result), -ESHUTDOWN);
 }
 
+static void *run_one_round(void *loop)
+{
+	assert_int_equal(vmm_event_run_once(loop, 0, NULL), 0);
+	return NULL;
+}
+
+static int note_thread(void *ctx)
+{
+	*(pthread_t *)ctx = pthread_self();
+	return 0;
+}
+
+struct asker {
+	struct vmm_event *loop;
+	pthread_t ran_on;
+	uint32_t done;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	assert_int_equal(vmm_event_call(a->loop, note_thread, &a->ran_on, NULL), 0);
+	__atomic_store_n(&a->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The C library gives the pthread_t of a thread that has ended to the next one. */
+static void a_new_thread_is_not_taken_for_an_old_owner(void **state)
+{
+	struct asker a = { 0 };
+	pthread_t id;
+
+	LOOP(loop);
+	a.loop = loop;
+	assert_int_equal(pthread_create(&id, NULL, run_one_round, loop), 0);
+	assert_int_equal(pthread_join(id, NULL), 0);
+	assert_int_equal(pthread_create(&id, NULL, ask, &a), 0);
+	while (!__atomic_load_n(&a.done, __ATOMIC_ACQUIRE))
+		assert_int_equal(vmm_event_run_once(loop, 1000000, NULL), 0);
+	assert_int_equal(pthread_join(id, NULL), 0);
+	assert_true(pthread_equal(a.ran_on, pthread_self()));
+}
+
+static void a_loop_that_was_handed_over_waits_for_its_next_thread(void **state)
+{
+	struct asker a = { 0 };
+	struct thread t;
+
+	LOOP(loop);
+	a.loop = loop;
+	assert_int_equal(poll_once(loop), 0);
+	vmm_event_start(loop);
+	start(&t, loop);
+	(void)ask(&a);
+	assert_true(pthread_equal(a.ran_on, t.id));
+	stop_and_join(&t, 0);
+}
+
 static void a_stopped_loop_refuses_and_never_hangs(void **state)
 {
 	struct thread t;
@@ -669,6 +728,8 @@ int main(void)
 		cmocka_unit_test(the_budget_bounds_the_posts_of_a_round),
 		cmocka_unit_test(a_post_wakes_a_loop_that_waits),
 		cmocka_unit_test(a_call_on_the_loops_own_thread_runs_at_once),
+		cmocka_unit_test(a_new_thread_is_not_taken_for_an_old_owner),
+		cmocka_unit_test(a_loop_that_was_handed_over_waits_for_its_next_thread),
 		cmocka_unit_test(a_stopped_loop_refuses_and_never_hangs),
 		cmocka_unit_test(calls_that_wait_are_released_by_stop),
 		cmocka_unit_test(calls_that_wait_are_released_by_free),

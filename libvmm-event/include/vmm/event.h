@@ -132,7 +132,9 @@ enum vmm_event_priority {
 
 /** Upper bounds for the members of struct vmm_event_opts. */
 #define VMM_EVENT_MAX_EVENTS 1048576u
+/** See #VMM_EVENT_MAX_EVENTS. */
 #define VMM_EVENT_MAX_POSTS 65536u
+/** See #VMM_EVENT_MAX_EVENTS. */
 #define VMM_EVENT_MAX_BUDGET 65536u
 
 /** Options of a loop. A zero means the default. */
@@ -235,7 +237,10 @@ VMM_API VMM_MUST_USE int vmm_event_run_once(struct vmm_event *loop, int64_t time
 VMM_API void vmm_event_stop(struct vmm_event *loop, int code);
 
 /**
- * Make a stopped loop usable again. Does nothing to one that is not stopped.
+ * Make a stopped loop usable again, by any thread.
+ *
+ * Also the way to hand a loop over, stopped or not, after vmm_event_run_once(): it
+ * belongs to nobody until a thread runs it.
  *
  * @param loop  the loop; nobody runs it
  */
@@ -274,8 +279,9 @@ VMM_API VMM_MUST_USE int vmm_event_post(struct vmm_event *loop, vmm_event_fn fn,
  * Have @p fn called by the loop and wait for its result. Any thread, but not a signal
  * handler.
  *
- * On the thread that runs the loop, @p fn is called directly. On others it takes its
- * turn in the queue of vmm_event_post(), which has always room for it. A loop that has
+ * On the thread that runs the loop, or ran its last round by vmm_event_run_once(), @p fn
+ * is called directly. On others it takes its turn in the queue of vmm_event_post(),
+ * which has always room for it. A loop that has
  * not been run yet is waited for, so a thread must not do this before it runs the loop
  * itself. Two loops whose threads call each other at the same time are told so
  * (-EDEADLK, one of them or both); do not let three of them go in a circle.
