@@ -197,22 +197,13 @@ EV_COLD static void fd_hangup(struct vmm_event_source *s, uint32_t events)
 		fd_set_quiet(s, true);
 }
 
-uint32_t fd_dispatch(struct vmm_event_source *s, uint32_t events)
+/* After a callback that may have been about a hang-up. */
+void fd_after(struct vmm_event_source *s, uint32_t events)
 {
-	uint32_t seen = events & (s->events | EPOLLERR | EPOLLHUP);
-
-	if (!seen)
-		return 0;
-	if (s->enabled == VMM_EVENT_ONESHOT)
-		source_disable(s);
-	s->fn.fd(s->ctx, s, s->caller_fd, seen);
-	if (!(events & EV_HANGUP) && !s->quiet && !s->always)
-		return 1;
 	/* Leave alone what the callback has changed and what does not repeat. */
 	if (s->enabled == VMM_EVENT_ON && s->armed_round != s->loop->round &&
 	    !(s->events & (EPOLLET | EPOLLEXCLUSIVE)))
 		fd_hangup(s, events);
-	return 1;
 }
 
 int vmm_event_add_eventfd(struct vmm_event *loop, int fd, vmm_event_eventfd_fn fn,

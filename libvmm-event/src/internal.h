@@ -184,7 +184,7 @@ void source_free(struct vmm_event_source *s);
 void source_reap(struct vmm_event *loop);
 
 /* fd.c */
-uint32_t fd_dispatch(struct vmm_event_source *s, uint32_t events);
+void fd_after(struct vmm_event_source *s, uint32_t events);
 uint32_t eventfd_dispatch(struct vmm_event_source *s);
 
 /* timer.c, signal.c */

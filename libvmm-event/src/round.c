@@ -101,6 +101,20 @@ static uint32_t dispatch_other(struct vmm_event *loop, struct vmm_event_source *
 	return 0;
 }
 
+static inline uint32_t fd_dispatch(struct vmm_event_source *s, uint32_t events)
+{
+	uint32_t seen = events & (s->events | EPOLLERR | EPOLLHUP);
+
+	if (!seen)
+		return 0;
+	if (s->enabled == VMM_EVENT_ONESHOT)
+		source_disable(s);
+	s->fn.fd(s->ctx, s, s->caller_fd, seen);
+	if (events & EV_HANGUP || s->quiet || s->always)
+		fd_after(s, events);
+	return 1;
+}
+
 static inline uint32_t dispatch(struct vmm_event *loop, struct vmm_event_source *s,
 				uint32_t events)
 {

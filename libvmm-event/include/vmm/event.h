@@ -125,8 +125,11 @@ enum vmm_event_enabled {
 
 /** Priorities, 0 to 15; the lowest number is called first in a round. */
 enum vmm_event_priority {
+	/** Before all others. */
 	VMM_EVENT_PRIORITY_FIRST = 0,
+	/** What a source has at first. */
 	VMM_EVENT_PRIORITY_NORMAL = 8,
+	/** After all others. */
 	VMM_EVENT_PRIORITY_LAST = 15,
 };
 
