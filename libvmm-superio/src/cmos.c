@@ -306,7 +306,7 @@ int vmm_sio_cmos_new(const struct vmm_sio_rtc_opts *opts, struct vmm_sio_cmos **
 	uint32_t ns;
 	int ret;
 
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	ret = rtc_init(&dev->rtc, opts, &seconds, &ns);

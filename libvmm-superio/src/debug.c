@@ -32,7 +32,7 @@ int vmm_sio_debug_exit_new(const struct vmm_sio_debug_exit_ops *ops, void *ctx,
 	ret = sio_opts_in(&o, sizeof(o), ops);
 	if (ret < 0)
 		return ret;
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	dev->ops = o;
@@ -103,7 +103,7 @@ int vmm_sio_boot_timer_new(const struct vmm_sio_boot_timer_ops *ops, void *ctx,
 	ret = sio_opts_in(&o, sizeof(o), ops);
 	if (ret < 0)
 		return ret;
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	dev->ops = o;

@@ -438,7 +438,7 @@ int vmm_sio_i8042_new(const struct vmm_sio_i8042_opts *opts, struct vmm_sio_i804
 	if (ret < 0)
 		return ret;
 
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	dev->ops = ops;

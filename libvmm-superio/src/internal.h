@@ -11,6 +11,9 @@
 #define sio_likely(x) __builtin_expect(!!(x), 1)
 #define sio_unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Zeroed memory for an object; NULL if there is none. */
+void *sio_alloc(size_t size);
+
 /* Copy a caller's struct that starts with its size into @dst of @known bytes. NULL gives
  * zeros. -EINVAL: the size is too small to be one; -E2BIG: an unknown tail is set. */
 int sio_opts_in(void *dst, size_t known, const void *src);

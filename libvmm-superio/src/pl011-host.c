@@ -19,7 +19,7 @@ int vmm_sio_pl011_new(const struct vmm_sio_serial_opts *opts, struct vmm_sio_pl0
 	if (ret < 0)
 		return ret;
 
-	p = calloc(1, sizeof(*p) + o.output_ring);
+	p = sio_alloc(sizeof(*p) + o.output_ring);
 	if (!p)
 		return -ENOMEM;
 

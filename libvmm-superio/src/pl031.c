@@ -161,7 +161,7 @@ int vmm_sio_pl031_new(const struct vmm_sio_rtc_opts *opts, struct vmm_sio_pl031 
 	uint32_t ns;
 	int ret;
 
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	ret = rtc_init(&dev->rtc, opts, &seconds, &ns);

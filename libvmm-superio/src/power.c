@@ -34,7 +34,7 @@ int vmm_sio_power_new(const struct vmm_sio_power_opts *opts, struct vmm_sio_powe
 	if (o.s5_type > 7 || !sio_is_zero(o.reserved_, sizeof(o.reserved_)))
 		return -EINVAL;
 
-	dev = calloc(1, sizeof(*dev));
+	dev = sio_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	dev->ops = ops;

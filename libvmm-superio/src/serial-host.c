@@ -18,7 +18,7 @@ int vmm_sio_serial_new(const struct vmm_sio_serial_opts *opts,
 	if (ret < 0)
 		return ret;
 
-	s = calloc(1, sizeof(*s) + o.output_ring);
+	s = sio_alloc(sizeof(*s) + o.output_ring);
 	if (!s)
 		return -ENOMEM;
 
