@@ -164,13 +164,17 @@ static void write_thr(struct vmm_sio_serial *s, uint8_t byte)
 
 static uint8_t read_rbr(struct vmm_sio_serial *s)
 {
+	uint32_t len = sio_fifo_len(&s->rx);
 	uint8_t byte;
 
-	if (sio_fifo_len(&s->rx) == 0)
+	if (len == 0)
 		return 0;
 
 	byte = (uint8_t)sio_fifo_pop(&s->rx);
 	s->received++;
+	/* Data is still pending, and nothing else has changed. */
+	if (len > 1 && !(*sio_fifo_at(&s->rx, 0) >> 8))
+		return byte;
 	reveal_faults(s);
 	serial_update(s);
 	/* What waits arrives only now that the FIFO is empty, after the line has dropped:
