@@ -86,11 +86,11 @@ static void the_saved_form_is_fixed(void **state)
 static void ids_come_back_as_they_were(void **state)
 {
 	uint8_t bytes[STATE], again[STATE];
-	VMM_CLEANUP(vmm_alloc_ids_free) struct vmm_alloc_ids *p = sample_ids(bytes);
 	VMM_CLEANUP(vmm_alloc_ids_free) struct vmm_alloc_ids *q = NULL;
 	size_t len = 0;
 	uint32_t id;
 
+	vmm_alloc_ids_free(sample_ids(bytes));
 	assert_int_equal(vmm_alloc_ids_new(10, 500, &q), 0);
 	assert_int_equal(vmm_alloc_ids_take_block(q, 300, 1, &id), 0);
 	assert_int_equal(vmm_alloc_ids_load(q, bytes, STATE, NULL), 0);

@@ -139,12 +139,31 @@ static int insert_batch(const struct vmm_bus *bus, struct bus_change *c,
 	return 0;
 }
 
-static void drop_fresh(struct bus_change *c)
+int batch_prepare(struct vmm_bus *bus, const struct vmm_bus_range *ranges, size_t count,
+		  struct bus_change *c, struct vmm_error *err)
+{
+	int ret = change_begin(bus, count, c);
+
+	if (ret < 0)
+		return fail(err, ret, ranges[0].base);
+	ret = insert_batch(bus, c, ranges, count, err);
+	if (ret == 0) {
+		ret = change_build(bus, c);
+		if (ret < 0)
+			ret = fail(err, ret, ranges[0].base);
+	}
+	if (ret < 0)
+		batch_drop(c);
+	return ret;
+}
+
+void batch_drop(struct bus_change *c)
 {
 	for (uint32_t i = 0; i < c->count; i++) {
 		if (c->ranges[i]->fresh)
 			range_free(c->ranges[i]);
 	}
+	change_abort(c);
 }
 
 int vmm_bus_add_ranges(struct vmm_bus *bus, const struct vmm_bus_range *ranges,
@@ -156,24 +175,9 @@ int vmm_bus_add_ranges(struct vmm_bus *bus, const struct vmm_bus_range *ranges,
 	if (count == 0)
 		return 0;
 	lock(bus);
-	ret = change_begin(bus, count, &c);
-	if (ret < 0) {
-		ret = fail(err, ret, ranges[0].base);
-		goto out;
-	}
-	ret = insert_batch(bus, &c, ranges, count, err);
-	if (ret == 0) {
-		ret = change_build(bus, &c);
-		if (ret < 0)
-			ret = fail(err, ret, ranges[0].base);
-	}
-	if (ret < 0) {
-		drop_fresh(&c);
-		change_abort(&c);
-	} else {
+	ret = batch_prepare(bus, ranges, count, &c, err);
+	if (ret == 0)
 		change_commit(bus, &c);
-	}
-out:
 	unlock(bus);
 	return ret;
 }

@@ -184,6 +184,11 @@ void change_abort(struct bus_change *c);
 /* The index of the first range that ends at or behind @p addr; count if there is none. */
 uint32_t ranges_lower(struct bus_range *const *ranges, uint32_t count, uint64_t addr);
 
+/* bus.c; under the bus' lock. A prepared batch is committed or dropped. */
+int batch_prepare(struct vmm_bus *bus, const struct vmm_bus_range *ranges, size_t count,
+		  struct bus_change *c, struct vmm_error *err);
+void batch_drop(struct bus_change *c);
+
 /* hint.c */
 int hints_copy(const struct vmm_bus_hint *hints, size_t count, uint64_t range_len_1,
 	       struct vmm_bus_hint **out);

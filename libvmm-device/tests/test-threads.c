@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-enum { THREADS = 4, DEVICES = 8, ROUNDS = 2000 };
+enum { THREADS = 4, DEVICES = 8, ROUNDS = 500 };
 
 /* A device that may be released once the bus has synchronised. */
 struct live_device {

@@ -474,6 +474,89 @@ VMM_API size_t vmm_bus_get_count(struct vmm_bus *bus);
 /** Fill @p out with the bus' counters; dispatches that are running may be missing. */
 VMM_API void vmm_bus_get_totals(struct vmm_bus *bus, struct vmm_bus_totals *out);
 
+/** vmm_bus_resource::kind: addresses of the port bus, */
+#define VMM_BUS_RESOURCE_PORTS 1u
+/** addresses of the MMIO bus, */
+#define VMM_BUS_RESOURCE_MMIO 2u
+/** interrupt numbers, */
+#define VMM_BUS_RESOURCE_GSI 3u
+/** or message vectors. */
+#define VMM_BUS_RESOURCE_MSI 4u
+
+/** vmm_bus_resource::base: not assigned yet. */
+#define VMM_BUS_UNASSIGNED UINT64_MAX
+
+/**
+ * What a device needs, and what it was given: plain data between a device, which states
+ * len, align and window, and the glue, which finds a place (libvmm-allocator) and fills
+ * base. Numbers are ports, addresses, GSIs or vectors, as the kind says.
+ */
+struct vmm_bus_resource {
+	/** VMM_BUS_RESOURCE_*. */
+	uint32_t kind;
+	/** Zero. */
+	uint32_t reserved_;
+	/** The first number, or #VMM_BUS_UNASSIGNED. */
+	uint64_t base;
+	/** How many, not 0. */
+	uint64_t len;
+	/** What base is a multiple of: a power of two, not 0. */
+	uint64_t align;
+	/** Lowest number that will do. */
+	uint64_t min;
+	/** Highest number that will do, for the last one as well; 0 is no limit. */
+	uint64_t max;
+};
+
+/**
+ * Judge descriptions of resources, which may come from a file or a peer.
+ *
+ * @param resources  the list
+ * @param count      its length
+ * @param err        the detail of a failure, with the index; NULL is allowed
+ * @retval 0         fine
+ * @retval -EBADMSG  one that is malformed, cannot be met in its window, or has been
+ *                   assigned a place outside of it or unaligned
+ */
+VMM_API VMM_MUST_USE int vmm_bus_resources_check(const struct vmm_bus_resource *resources,
+						 size_t count, struct vmm_error *err);
+
+/**
+ * Find the @p nth resource of a kind, counted from 0.
+ *
+ * @param resources  the list
+ * @param count      its length
+ * @param kind       VMM_BUS_RESOURCE_*
+ * @param nth        which of them
+ * @param[out] out   its index in the list
+ * @retval 0         done
+ * @retval -ENOENT   there are not so many
+ */
+VMM_API VMM_MUST_USE int vmm_bus_resources_find(const struct vmm_bus_resource *resources,
+						size_t count, uint32_t kind, size_t nth,
+						size_t *out);
+
+/**
+ * Register every port and MMIO resource of a list, on both buses in one step: all of them
+ * or, on failure, none. Interrupts are passed over.
+ *
+ * @param ports      the port bus; not the same as @p mmio
+ * @param mmio       the MMIO bus
+ * @param resources  the list, all assigned
+ * @param count      its length
+ * @param port_like  what port ranges are like: its base and len are ignored, the rest is
+ *                   as in vmm_bus_add_ranges()
+ * @param mmio_like  the same for MMIO ranges
+ * @param err        the detail of a failure; NULL is allowed
+ * @retval 0         done
+ * @return as vmm_bus_add_ranges() and vmm_bus_resources_check(); -EINVAL also for one
+ * that is not assigned
+ */
+VMM_API VMM_MUST_USE int vmm_bus_add_resources(
+    struct vmm_bus *ports, struct vmm_bus *mmio, const struct vmm_bus_resource *resources,
+    size_t count, const struct vmm_bus_range *port_like,
+    const struct vmm_bus_range *mmio_like, struct vmm_error *err);
+
 VMM_DEFINE_CLEANUP(vmm_bus, vmm_bus_free)
 VMM_DEFINE_CLEANUP(vmm_bus_reader, vmm_bus_reader_free)
 
