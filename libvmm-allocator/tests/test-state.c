@@ -47,11 +47,10 @@ static void ranges_come_back_as_they_were(void **state)
 {
 	uint8_t bytes[STATE], again[STATE];
 	VMM_CLEANUP(vmm_alloc_ranges_free)
-	struct vmm_alloc_ranges *p = sample_ranges(bytes);
-	VMM_CLEANUP(vmm_alloc_ranges_free)
 	struct vmm_alloc_ranges *q = test_ranges(0x1000, UINT64_MAX);
 	size_t len = 0;
 
+	vmm_alloc_ranges_free(sample_ranges(bytes));
 	/* What was taken before the load is forgotten. */
 	assert_int_equal(test_take(q, VMM_ALLOC_FIRST, 0x5000, 1), 0x1000);
 	assert_int_equal(vmm_alloc_ranges_load(q, bytes, STATE, NULL), 0);

@@ -65,11 +65,6 @@ struct bus_entry {
 	uint32_t reserved_;
 };
 
-/* The entries in which addresses of one bucket can be: lo to lo + more. */
-struct bus_bucket {
-	uint16_t lo, more;
-};
-
 /* Immutable once published. */
 struct bus_map {
 	/* Small bus: the range of an address is entries[table[addr] - 1]; else NULL. */
@@ -77,8 +72,14 @@ struct bus_map {
 	/* Addresses from first to first + span, cut into buckets of 2^shift. */
 	uint64_t first, span;
 	uint32_t shift, count;
-	const struct bus_bucket *buckets;
-	/* starts[i] is entries[i].base, packed for the search. */
+	/* The last entry; 0 if there is none. */
+	uint32_t top;
+	/* The last entry that starts at or before the bucket. An address of the bucket is
+	 * in that one or in one of the next `more`. */
+	const uint16_t *buckets;
+	uint32_t more;
+	/* starts[i] is entries[i].base, packed for the search; as many again are
+	 * UINT64_MAX, so that every search may look at as many. */
 	const uint64_t *starts;
 	const struct bus_entry *entries;
 	uint64_t last;
@@ -134,28 +135,28 @@ void map_free(struct bus_map *map);
 /* The entry that has @p addr, or NULL. */
 static inline const struct bus_entry *map_find(const struct bus_map *map, uint64_t addr)
 {
-	const struct bus_bucket *b;
 	const struct bus_entry *e;
 	const uint64_t *s;
+	size_t at;
 
 	if (map->table) {
-		uint16_t at = addr <= map->last ? map->table[addr] : 0;
-
+		at = addr <= map->last ? map->table[addr] : 0;
 		return at ? &map->entries[at - 1] : NULL;
 	}
 	/* Below first, the difference wraps to more than any span. */
 	if (addr - map->first > map->span)
 		return NULL;
-	b = &map->buckets[(addr - map->first) >> map->shift];
-	s = &map->starts[b->lo];
+	s = &map->starts[map->buckets[(addr - map->first) >> map->shift]];
 	/* No branch on the data: a guest's next address cannot be predicted. */
-	for (uint32_t n = b->more + 1u; n > 1;) {
+	for (uint32_t n = map->more + 1; n > 1;) {
 		uint32_t half = n / 2;
 
 		s += half & -(uint64_t)(s[half] <= addr);
 		n -= half;
 	}
-	e = &map->entries[s - map->starts];
+	/* Only for address UINT64_MAX can it have stepped past the last one. */
+	at = (size_t)(s - map->starts);
+	e = &map->entries[at < map->top ? at : map->top];
 	return addr - e->base <= e->last - e->base ? e : NULL;
 }
 

@@ -39,7 +39,8 @@ struct layout {
 /*
  * Buckets are the smallest power of two that needs at most four a range. Where ranges
  * are spread evenly a bucket leaves one or two candidates; at worst, all ranges are in
- * one bucket and the search within takes log2(ranges) steps.
+ * one bucket and the search takes log2(ranges) steps. All searches of a map take as many
+ * steps, so that the number of steps is no surprise to the branch predictor either.
  */
 static uint32_t bucket_shift(uint64_t span, uint32_t count)
 {
@@ -57,13 +58,13 @@ static void lay_out(struct layout *l, const struct bus_map *map, bool direct)
 
 	l->entries = lines(sizeof(struct bus_map));
 	l->starts = l->entries + slots * sizeof(struct bus_entry);
-	l->table = l->starts + lines(slots * sizeof(uint64_t));
+	l->table = l->starts + lines(2 * slots * sizeof(uint64_t));
 	l->buckets = l->table;
 	if (direct)
 		l->buckets += lines(((size_t)map->last + 1) * sizeof(uint16_t));
 	l->size = l->buckets;
 	if (!direct)
-		l->size += lines(buckets * sizeof(struct bus_bucket));
+		l->size += lines(buckets * sizeof(uint16_t));
 }
 
 static void fill_table(uint16_t *table, struct bus_range *const *ranges, uint32_t count)
@@ -74,27 +75,25 @@ static void fill_table(uint16_t *table, struct bus_range *const *ranges, uint32_
 	}
 }
 
-/* lo is the last range that starts at or before the bucket, lo + more the last one that
- * starts in it. */
-static void fill_buckets(struct bus_bucket *buckets, const struct bus_map *map)
+/* Returns how many entries, at most, start inside a bucket and not at its beginning. */
+static uint32_t fill_buckets(uint16_t *buckets, const struct bus_map *map)
 {
-	uint32_t at = 0, n = (uint32_t)(map->span >> map->shift) + 1;
+	uint32_t at = 0, more = 0, n = (uint32_t)(map->span >> map->shift) + 1;
 
 	for (uint32_t b = 0; b < n; b++) {
 		uint64_t from = map->first + ((uint64_t)b << map->shift);
 		uint64_t to = from + ((UINT64_C(1) << map->shift) - 1);
-		uint32_t lo;
 
 		if (to < from)
 			to = UINT64_MAX;
 		while (at + 1 < map->count && map->starts[at + 1] <= from)
 			at++;
-		lo = at;
+		buckets[b] = (uint16_t)at;
 		while (at + 1 < map->count && map->starts[at + 1] <= to)
 			at++;
-		buckets[b] = (struct bus_bucket){ .lo = (uint16_t)lo,
-						  .more = (uint16_t)(at - lo) };
+		more = at - buckets[b] > more ? at - buckets[b] : more;
 	}
+	return more;
 }
 
 int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
@@ -112,6 +111,7 @@ int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
 	/* An empty map sends address 1 to the zeroed entry, which has only address 0. */
 	head.first = 1;
 	if (count) {
+		head.top = count - 1;
 		head.first = ranges[0]->base;
 		head.span = ranges[count - 1]->last - head.first;
 		head.shift = bucket_shift(head.span, count);
@@ -129,6 +129,7 @@ int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
 	for (uint32_t i = 0; i < count; i++) {
 		entry_fill(&entries[i], ranges[i]);
 		starts[i] = ranges[i]->base;
+		starts[count + i] = UINT64_MAX;
 	}
 	map->entries = entries;
 	map->starts = starts;
@@ -137,7 +138,7 @@ int map_new(uint64_t last, struct bus_range *const *ranges, uint32_t count,
 		fill_table((void *)(block + l.table), ranges, count);
 	} else {
 		map->buckets = (void *)(block + l.buckets);
-		fill_buckets((void *)(block + l.buckets), map);
+		map->more = fill_buckets((void *)(block + l.buckets), map);
 	}
 	*out = map;
 	return 0;
