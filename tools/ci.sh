@@ -17,7 +17,7 @@ out=$top/build/ci
 libraries="memory kvm loader virtio event superio allocator device"
 
 steps=(style gcc_debug gcc_release clang_debug clang_release each_library install valgrind
-	analyzer tidy cppcheck sparse reuse doxygen arm64 fuzz coverage commits test)
+	analyzer tidy cppcheck sparse doxygen arm64 fuzz coverage commits test)
 
 setup_and_build() { # DIRECTORY OPTION...
 	local dir=$out/$1
@@ -105,8 +105,6 @@ step_sparse() {
 	done
 	return $status
 }
-
-step_reuse() { reuse lint; }
 
 step_doxygen() {
 	mkdir -p "$out/doxygen"
