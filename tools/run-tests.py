@@ -44,7 +44,7 @@ BUILDS = [
     Build("tsan", "clang",
           ["--buildtype=custom", "-Doptimization=1", "-Ddebug=true", "-Db_lundef=false",
            "-Db_sanitize=thread"],
-          ["unit", "api", "kvm"], ["memory", "kvm", "event", "device", "vmm"],
+          ["unit", "api", "kvm"], ["memory", "kvm", "event", "device", "virtio", "vmm"],
           {"TSAN_OPTIONS": "halt_on_error=1"}),
 ]
 
