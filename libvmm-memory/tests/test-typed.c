@@ -382,6 +382,40 @@ static void a_slice_is_an_array_of_numbers(void **state)
 	assert_int_equal(vmm_mem_slice_copy(&to, &s, &n), -EROFS);
 }
 
+/* MEM-B5: an array passed its number of elements where bytes were meant. Ours says bytes
+ * everywhere, and what is copied and marked is exactly that. */
+static void mem_b5_a_slice_counts_bytes(void **state)
+{
+	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = NULL;
+	struct vmm_mem_region r = VMM_MEM_REGION_INIT;
+	struct vmm_mem_slice from, to;
+	uint64_t n = 0;
+
+	r.len = 2 * PAGE;
+	r.dirty_page_size = 8;
+	assert_int_equal(vmm_mem_builder_new(&builder), 0);
+	assert_int_equal(vmm_mem_builder_add(builder, &r, NULL), 0);
+	assert_int_equal(vmm_mem_builder_build(builder, &mem), 0);
+	assert_int_equal(vmm_mem_get_region(mem, 0, &r), 0);
+	assert_int_equal(vmm_mem_fill(mem, 0, 7, 64), 0);
+	vmm_mem_dirty_reset(r.dirty);
+	assert_int_equal(vmm_mem_get_slice(mem, 0, 64, VMM_MEM_ACCESS_READ, &from), 0);
+	assert_int_equal(vmm_mem_get_slice(mem, PAGE, 40, VMM_MEM_ACCESS_WRITE, &to), 0);
+	assert_int_equal(vmm_mem_slice_copy(&to, &from, &n), 0);
+	assert_int_equal(n, 40);
+	for (uint64_t i = 0; i < 64; i++) {
+		uint8_t b = 9;
+
+		assert_int_equal(vmm_mem_read(mem, PAGE + i, &b, 1), 0);
+		assert_int_equal(b, i < 40 ? 7 : 0);
+		assert_true(vmm_mem_dirty_is_set(r.dirty, PAGE + i) == (i < 40));
+	}
+	/* The last element of four bytes is number 9. */
+	assert_int_equal(vmm_mem_slice_store(&to, 4, 9, 1, VMM_MEM_RELAXED), 0);
+	assert_int_equal(vmm_mem_slice_store(&to, 4, 10, 1, VMM_MEM_RELAXED), -EFAULT);
+}
+
 static void slices_of_a_range_stop_for_good_at_a_hole(void **state)
 {
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = sample();
@@ -472,6 +506,7 @@ int main(void)
 		cmocka_unit_test(small_copies_move_aligned_parts_whole),
 		cmocka_unit_test(a_slice_is_cut_and_checked),
 		cmocka_unit_test(a_slice_is_an_array_of_numbers),
+		cmocka_unit_test(mem_b5_a_slice_counts_bytes),
 		cmocka_unit_test(slices_of_a_range_stop_for_good_at_a_hole),
 		cmocka_unit_test(types_of_a_byte_order_convert),
 		cmocka_unit_test(address_arithmetic_never_wraps),
