@@ -25,6 +25,39 @@ struct kvm_compat_region2 {
 
 #define KVM_COMPAT_SET_REGION2 _IOW(KVMIO, 0x49, struct kvm_compat_region2)
 
+struct kvm_compat_create_guest_memfd {
+	__u64 size;
+	__u64 flags;
+	__u64 reserved[6];
+};
+
+#define KVM_COMPAT_CREATE_GUEST_MEMFD \
+	_IOWR(KVMIO, 0xd4, struct kvm_compat_create_guest_memfd)
+
+struct kvm_compat_memory_attributes {
+	__u64 address;
+	__u64 size;
+	__u64 attributes;
+	__u64 flags;
+};
+
+#define KVM_COMPAT_SET_MEMORY_ATTRIBUTES \
+	_IOW(KVMIO, 0xd2, struct kvm_compat_memory_attributes)
+
+struct kvm_compat_pre_fault {
+	__u64 gpa;
+	__u64 size;
+	__u64 flags;
+	__u64 padding[5];
+};
+
+#define KVM_COMPAT_PRE_FAULT _IOWR(KVMIO, 0xd5, struct kvm_compat_pre_fault)
+
+#define KVM_COMPAT_CAP_USER_MEMORY2 231
+#define KVM_COMPAT_CAP_MEMORY_ATTRIBUTES 233
+#define KVM_COMPAT_CAP_GUEST_MEMFD 234
+#define KVM_COMPAT_CAP_PRE_FAULT_MEMORY 236
+
 /* Exits of later kernels, as they lie in the union of struct kvm_run. */
 struct kvm_compat_memory_fault {
 	__u64 flags;

@@ -15,6 +15,7 @@ struct kvm_sys {
 	int (*ioctl)(int fd, unsigned long request, unsigned long arg);
 	int (*mmap)(int fd, size_t len, int64_t offset, void **out);
 	int (*munmap)(void *addr, size_t len);
+	int64_t (*pread)(int fd, void *buf, size_t len, int64_t offset);
 	int (*tgkill)(pid_t tid, int signo);
 };
 

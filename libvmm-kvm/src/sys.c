@@ -59,6 +59,14 @@ static int linux_munmap(void *addr, size_t len)
 	return result(munmap(addr, len), saved);
 }
 
+static int64_t linux_pread(int fd, void *buf, size_t len, int64_t offset)
+{
+	int saved = errno;
+	ssize_t n = pread(fd, buf, len, offset);
+
+	return n < 0 ? result(-1, saved) : n;
+}
+
 static int linux_tgkill(pid_t tid, int signo)
 {
 	int saved = errno;
@@ -72,6 +80,7 @@ const struct kvm_sys kvm_sys_linux = {
 	.ioctl = linux_ioctl,
 	.mmap = linux_mmap,
 	.munmap = linux_munmap,
+	.pread = linux_pread,
 	.tgkill = linux_tgkill,
 };
 

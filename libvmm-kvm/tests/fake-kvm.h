@@ -143,6 +143,25 @@ static inline int fake_munmap(void *addr, size_t len)
 	return -EINVAL;
 }
 
+/* What a file of statistics holds. */
+static const uint8_t *fake_file;
+static size_t fake_file_len;
+
+static inline int64_t fake_pread(int fd, void *buf, size_t len, int64_t offset)
+{
+	size_t at = offset < 0 ? SIZE_MAX : (size_t)offset;
+
+	(void)fd;
+	if (fake_fails())
+		return fake.fail_code;
+	if (at >= fake_file_len)
+		return 0;
+	if (len > fake_file_len - at)
+		len = fake_file_len - at;
+	memcpy(buf, fake_file + at, len);
+	return (int64_t)len;
+}
+
 static inline int fake_tgkill(pid_t tid, int signo)
 {
 	fake.kills++;
@@ -157,6 +176,7 @@ static const struct kvm_sys fake_sys = {
 	.ioctl = fake_ioctl,
 	.mmap = fake_mmap,
 	.munmap = fake_munmap,
+	.pread = fake_pread,
 	.tgkill = fake_tgkill,
 };
 

@@ -85,15 +85,14 @@ static inline struct vmm_kvm_exit guest_run(struct guest *g)
 	return exit;
 }
 
-/* Skips the one test and says why. */
-#define NEED(condition, ...)                          \
-	do {                                          \
-		if (!(condition)) {                   \
-			print_message("# skipped: "); \
-			print_message(__VA_ARGS__);   \
-			print_message("\n");          \
-			skip();                       \
-		}                                     \
+/* Leaves the one test and says why. Not by cmocka's skip(): its TAP says "not ok" then,
+ * which Meson takes for a failure. */
+#define NEED(condition, reason)                                                \
+	do {                                                                   \
+		if (!(condition)) {                                            \
+			print_message("# skipped %s: %s\n", __func__, reason); \
+			return;                                                \
+		}                                                              \
 	} while (0)
 
 /* Whether this machine has a KVM; if not, says in TAP that all tests are skipped. */

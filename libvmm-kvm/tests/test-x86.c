@@ -657,6 +657,111 @@ static void registers_are_described(void **state)
 	assert_int_equal(vmm_kvm_x86_describe_regs(&r, &s, NULL, 0), len);
 }
 
+static uint32_t nested_size;
+static struct kvm_pmu_event_filter pmu;
+
+static int answer_nested(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case KVM_CHECK_EXTENSION:
+		return (uintptr_t)arg == KVM_CAP_NESTED_STATE ? 8320 : 0;
+	case KVM_GET_NESTED_STATE:
+		if (((struct kvm_nested_state *)arg)->size < 200)
+			return -E2BIG;
+		((struct kvm_nested_state *)arg)->size = nested_size;
+		return 0;
+	case KVM_SET_PMU_EVENT_FILTER:
+		memcpy(&pmu, arg, sizeof(pmu));
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void a_nested_state_is_as_long_as_it_says(void **state)
+{
+	static const struct {
+		uint32_t size;
+		size_t len;
+		int want;
+	} cases[] = {
+		{ 128, 128, 0 },
+		{ 128, 4096, 0 },
+		{ 4096, 4096, 0 },
+		{ 4097, 4096, -EBADMSG },
+		{ 127, 4096, -EBADMSG },
+		{ 0, 4096, -EBADMSG },
+		{ UINT32_MAX, 4096, -EBADMSG },
+		{ 128, 127, -EBADMSG },
+		{ 128, 0, -EBADMSG },
+	};
+	FAKE_MACHINE m = fake_machine();
+	uint8_t buf[4096];
+	size_t len = 77;
+
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 4096, &len),
+			 -EOPNOTSUPP);
+	assert_int_equal(vmm_kvm_vcpu_set_nested_state(m.vcpu, buf, 4096), -EOPNOTSUPP);
+	fake.answer = answer_nested;
+	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
+		const struct kvm_nested_state head = { .size = cases[i].size };
+
+		memset(buf, 0, sizeof(buf));
+		memcpy(buf, &head, sizeof(head));
+		assert_int_equal(vmm_kvm_vcpu_set_nested_state(m.vcpu, buf, cases[i].len),
+				 cases[i].want);
+	}
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 127, &len), -ENOSPC);
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 199, &len), -ENOSPC);
+	nested_size = 4097;
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 4096, &len),
+			 -EBADMSG);
+	nested_size = 5;
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 4096, &len),
+			 -EBADMSG);
+	assert_int_equal(len, 77);
+	nested_size = 300;
+	assert_int_equal(vmm_kvm_vcpu_get_nested_state(m.vcpu, buf, 4096, &len), 0);
+	assert_int_equal(len, 300);
+}
+
+static void a_filter_of_events_is_bounded(void **state)
+{
+	static const uint64_t events[VMM_KVM_PMU_EVENTS_MAX + 1];
+	FAKE_MACHINE m = fake_machine();
+
+	fake.answer = answer_nested;
+	assert_int_equal(vmm_kvm_vm_set_pmu_filter(m.vm, KVM_PMU_EVENT_DENY, 3, 0, events,
+						   VMM_KVM_PMU_EVENTS_MAX),
+			 0);
+	assert_int_equal(pmu.action, KVM_PMU_EVENT_DENY);
+	assert_int_equal(pmu.nevents, VMM_KVM_PMU_EVENTS_MAX);
+	assert_int_equal(pmu.fixed_counter_bitmap, 3);
+	assert_int_equal(vmm_kvm_vm_set_pmu_filter(m.vm, KVM_PMU_EVENT_DENY, 3, 0, events,
+						   VMM_KVM_PMU_EVENTS_MAX + 1),
+			 -E2BIG);
+	assert_int_equal(
+	    vmm_kvm_vm_set_pmu_filter(m.vm, KVM_PMU_EVENT_ALLOW, 0, 0, NULL, 0), 0);
+}
+
+static void thin_calls_ask_what_they_are_named_after(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	const struct kvm_x86_mce mce = { 0 };
+
+	assert_int_equal(vmm_kvm_vcpu_smi(m.vcpu), 0);
+	assert_int_equal(fake.last_request, KVM_SMI);
+	assert_int_equal(vmm_kvm_vcpu_nmi(m.vcpu), 0);
+	assert_int_equal(fake.last_request, KVM_NMI);
+	assert_int_equal(vmm_kvm_vcpu_kvmclock_ctrl(m.vcpu), 0);
+	assert_int_equal(fake.last_request, KVM_KVMCLOCK_CTRL);
+	assert_int_equal(vmm_kvm_vcpu_set_mce(m.vcpu, &mce), 0);
+	assert_int_equal(fake.last_request, KVM_X86_SET_MCE);
+	assert_int_equal(vmm_kvm_vcpu_set_tsc_khz(m.vcpu, 2600000), 0);
+	assert_int_equal(fake.last_request, KVM_SET_TSC_KHZ);
+	assert_int_equal(fake.last_arg, 2600000);
+}
+
 static unsigned int probe_runs;
 static uint32_t probe_reason;
 static int probe_answer;
@@ -737,6 +842,9 @@ int main(void)
 		cmocka_unit_test(each_step_of_the_setup_may_fail),
 		cmocka_unit_test(an_xsave_area_is_never_too_small_for_the_kernel),
 		cmocka_unit_test(registers_are_described),
+		cmocka_unit_test(a_nested_state_is_as_long_as_it_says),
+		cmocka_unit_test(a_filter_of_events_is_bounded),
+		cmocka_unit_test(thin_calls_ask_what_they_are_named_after),
 		cmocka_unit_test(the_probe_believes_only_the_right_result),
 	};
 

@@ -25,7 +25,10 @@ struct kvm_msr_entry;
 struct kvm_pit_state2;
 struct kvm_regs;
 struct kvm_sregs;
+struct kvm_sregs2;
+struct kvm_translation;
 struct kvm_vcpu_events;
+struct kvm_x86_mce;
 struct kvm_xcrs;
 
 /**
@@ -91,6 +94,83 @@ VMM_API VMM_MUST_USE int vmm_kvm_vm_set_irqchip(struct vmm_kvm_vm *vm,
 /** Read the paravirtual clock. @retval 0 done */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_get_clock(struct vmm_kvm_vm *vm,
 					      struct kvm_clock_data *out);
+
+/** Choose the vCPU that boots; before any exists. @retval 0 done @retval -EBUSY too late
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_boot_cpu_id(struct vmm_kvm_vm *vm, uint32_t id);
+
+/** Make lost timer interrupts up, or not. @retval 0 done @retval -ENXIO no i8254 */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_pit_reinject(struct vmm_kvm_vm *vm, bool on);
+
+/**
+ * Set the level of an interrupt line and ask whether it was delivered.
+ *
+ * @param vm               the machine
+ * @param gsi              the line
+ * @param level            its level
+ * @param[out] out_status  0: lost, as it is masked; above: that many took it; below:
+ *                         merged with one that is pending
+ * @retval 0        done
+ * @retval -ENXIO   there is no in-kernel interrupt controller
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_irq_line_status(struct vmm_kvm_vm *vm,
+							uint32_t gsi, bool level,
+							int32_t *out_status);
+
+/** A range of MSRs of a filter. */
+struct vmm_kvm_msr_range {
+	/** KVM_MSR_FILTER_READ, KVM_MSR_FILTER_WRITE: what the bitmap is about. */
+	uint32_t flags;
+	/** First MSR, and how many. */
+	uint32_t base, count;
+	/** Bytes in @ref vmm_kvm_msr_range.bitmap. */
+	uint32_t bitmap_len;
+	/** Bit n is MSR base + n; 1 allows. */
+	const uint8_t *bitmap;
+};
+
+/** Most ranges of an MSR filter. */
+#define VMM_KVM_MSR_RANGES_MAX 16u
+
+/**
+ * Filter the guest's MSR accesses. What is filtered is an exit (VMM_KVM_EXIT_X86_RDMSR,
+ * _WRMSR) if KVM_CAP_X86_USER_SPACE_MSR is enabled, else a #GP.
+ *
+ * @param vm            the machine
+ * @param default_deny  what happens to an MSR in no range
+ * @param ranges        copied; may be NULL when @p count is 0
+ * @param count         at most #VMM_KVM_MSR_RANGES_MAX
+ * @retval 0        done
+ * @retval -E2BIG   too many ranges
+ * @retval -EINVAL  an empty or wrapping range, a bitmap that is too short, or no range
+ *                  with @p default_deny
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_msr_filter(struct vmm_kvm_vm *vm,
+						   bool default_deny,
+						   const struct vmm_kvm_msr_range *ranges,
+						   size_t count);
+
+/** Most events of a filter of the performance counters. */
+#define VMM_KVM_PMU_EVENTS_MAX 300u
+
+/**
+ * Filter the events that the guest's performance counters may count.
+ *
+ * @param vm              the machine
+ * @param action          KVM_PMU_EVENT_ALLOW or KVM_PMU_EVENT_DENY
+ * @param fixed_counters  bitmap of the fixed counters that the action is about
+ * @param flags           0, or as the kernel defines
+ * @param events          copied; may be NULL when @p count is 0
+ * @param count           at most #VMM_KVM_PMU_EVENTS_MAX
+ * @retval 0        done
+ * @retval -E2BIG   too many events
+ * @retval -EINVAL  unknown action or flags
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_pmu_filter(struct vmm_kvm_vm *vm, uint32_t action,
+						   uint32_t fixed_counters,
+						   uint32_t flags, const uint64_t *events,
+						   size_t count);
 
 /** Set it; of the flags only KVM_CLOCK_REALTIME. @retval 0 done @retval -EINVAL flags */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm,
@@ -201,6 +281,84 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_tsc_khz(struct vmm_kvm_vcpu *vcpu,
 /** Set it. @retval 0 done @retval -EINVAL this host cannot scale to @p khz */
 VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_tsc_khz(struct vmm_kvm_vcpu *vcpu,
 						  uint32_t khz);
+
+/** Read segments and control registers with the page-directory pointers. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_sregs2(struct vmm_kvm_vcpu *vcpu,
+						 struct kvm_sregs2 *out);
+
+/** Set them. @retval -EINVAL a combination that the processor cannot have */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_sregs2(struct vmm_kvm_vcpu *vcpu,
+						 const struct kvm_sregs2 *sregs);
+
+/** Translate the guest virtual address in `linear_address`; a miss is `valid` 0. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_translate(struct vmm_kvm_vcpu *vcpu,
+						struct kvm_translation *inout);
+
+/** Queue a non-maskable interrupt. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_nmi(struct vmm_kvm_vcpu *vcpu);
+
+/** Queue a system management interrupt. @retval -EINVAL no KVM_CAP_X86_SMM */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_smi(struct vmm_kvm_vcpu *vcpu);
+
+/** Queue an interrupt vector, on machines without an interrupt controller in the kernel.
+ *  @retval -ENXIO there is one @retval -EEXIST one is queued @retval -EINVAL no vector */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_interrupt(struct vmm_kvm_vcpu *vcpu,
+						uint32_t vector);
+
+/** Tell a guest with a paravirtual clock that it was paused. @retval -EINVAL it has none,
+ *  which a caller may well ignore */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_kvmclock_ctrl(struct vmm_kvm_vcpu *vcpu);
+
+/** Report guest accesses to the task priority register as exits. @retval -EINVAL the
+ * local APIC is not in the kernel */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_tpr_reporting(struct vmm_kvm_vcpu *vcpu,
+							bool on);
+
+/** Say where the guest keeps its virtual task priority. @retval -EINVAL the local APIC is
+ *  not in the kernel */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_vapic_addr(struct vmm_kvm_vcpu *vcpu,
+						     uint64_t gpa);
+
+/** Read which machine-check features (MCG_CAP) KVM can emulate. */
+VMM_API VMM_MUST_USE int vmm_kvm_get_mce_cap(const struct vmm_kvm *kvm, uint64_t *out);
+
+/** Give a vCPU machine-check banks: features of vmm_kvm_get_mce_cap(), and in the low
+ *  byte how many banks. @retval -EINVAL no banks, or more than KVM can emulate */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_setup_mce(struct vmm_kvm_vcpu *vcpu,
+						uint64_t mcg_cap);
+
+/** Inject a machine check. @retval -EINVAL no such bank */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_mce(struct vmm_kvm_vcpu *vcpu,
+					      const struct kvm_x86_mce *mce);
+
+/**
+ * Read the state of nested virtualisation.
+ *
+ * @param vcpu          the vCPU
+ * @param[out] buf      room for the state, a `struct kvm_nested_state`
+ * @param len           bytes in @p buf, at least 128
+ * @param[out] out_len  bytes used
+ * @retval 0            done
+ * @retval -ENOSPC      @p len is too small
+ * @retval -EOPNOTSUPP  guests of this machine cannot have guests
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_nested_state(struct vmm_kvm_vcpu *vcpu,
+						       void *buf, size_t len,
+						       size_t *out_len);
+
+/**
+ * Set the state of nested virtualisation.
+ *
+ * @param vcpu  the vCPU
+ * @param buf   a `struct kvm_nested_state`; its `size` is checked against @p len
+ * @param len   bytes in @p buf
+ * @retval 0            done
+ * @retval -EBADMSG     `size` says less than the head or more than @p len
+ * @retval -EINVAL      not a state of this machine
+ * @retval -EOPNOTSUPP  guests of this machine cannot have guests
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_nested_state(struct vmm_kvm_vcpu *vcpu,
+						       const void *buf, size_t len);
 
 /**
  * Describe registers in a few lines, for a log of a guest that crashed.

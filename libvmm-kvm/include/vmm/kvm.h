@@ -852,6 +852,92 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_mp_state(struct vmm_kvm_vcpu *vcpu,
 
 /** @} */
 
+/**
+ * @name Registers and debugging
+ * @{
+ */
+
+/** Return the size in bytes of a register of this id (`KVM_REG_*`), 1 to 256. */
+VMM_API size_t vmm_kvm_reg_size(uint64_t id);
+
+/**
+ * Read one register.
+ *
+ * @param vcpu      the vCPU
+ * @param id        `KVM_REG_*`
+ * @param[out] buf  at least vmm_kvm_reg_size() bytes
+ * @param len       bytes in @p buf
+ * @retval 0        done
+ * @retval -ENOSPC  @p len is too small
+ * @retval -ENOENT  no such register
+ * @retval -EINVAL  no such register, or this kernel does not have this call
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_one_reg(struct vmm_kvm_vcpu *vcpu, uint64_t id,
+						  void *buf, size_t len);
+
+/** Set one register; results as vmm_kvm_vcpu_get_one_reg(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_one_reg(struct vmm_kvm_vcpu *vcpu, uint64_t id,
+						  const void *buf, size_t len);
+
+/**
+ * List the registers that vmm_kvm_vcpu_get_one_reg() can read.
+ *
+ * @param vcpu            the vCPU
+ * @param[out] ids        room for @p max ids; may be NULL when @p max is 0
+ * @param max             room
+ * @param[out] out_count  how many there are, which may be more than @p max
+ * @retval 0         done
+ * @retval -ENOEXEC  an arm64 vCPU that is not initialised
+ * @retval -E2BIG    the kernel wants more room without end
+ * @retval -ENOMEM   out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_reg_list(struct vmm_kvm_vcpu *vcpu,
+						   uint64_t *ids, size_t max,
+						   size_t *out_count);
+
+/**
+ * Set breakpoints, or stop after each instruction; they end in VMM_KVM_EXIT_DEBUG.
+ *
+ * @param vcpu   the vCPU
+ * @param debug  `control` is 0 to end it
+ * @retval 0        done
+ * @retval -EINVAL  this machine cannot do that
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_guest_debug(
+    struct vmm_kvm_vcpu *vcpu, const struct kvm_guest_debug *debug);
+
+/**
+ * Choose the register classes that each exit copies to the run page.
+ *
+ * @param vcpu     the vCPU
+ * @param classes  `KVM_SYNC_*`; 0 for none
+ * @retval 0            done
+ * @retval -EOPNOTSUPP  this KVM does not have one of them (KVM_CAP_SYNC_REGS)
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_sync_valid(struct vmm_kvm_vcpu *vcpu,
+						     uint64_t classes);
+
+/** Say which classes the caller changed in the run page, for the next run to take over;
+ *  as vmm_kvm_vcpu_set_sync_valid(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_sync_dirty(struct vmm_kvm_vcpu *vcpu,
+						     uint64_t classes);
+
+/** Return the registers in the run page, valid as chosen by vmm_kvm_vcpu_set_sync_valid()
+ *  and until the next run. */
+VMM_API struct kvm_sync_regs *vmm_kvm_vcpu_get_sync_regs(struct vmm_kvm_vcpu *vcpu);
+
+/**
+ * Choose the signals that are blocked while the guest runs, for who wants no kick.
+ *
+ * @param vcpu  the vCPU
+ * @param mask  bit n - 1 is signal n; NULL: as the thread has it
+ * @retval 0        done
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_signal_mask(struct vmm_kvm_vcpu *vcpu,
+						      const uint64_t *mask);
+
+/** @} */
+
 VMM_DEFINE_CLEANUP(vmm_kvm, vmm_kvm_close)
 VMM_DEFINE_CLEANUP(vmm_kvm_vm, vmm_kvm_vm_close)
 VMM_DEFINE_CLEANUP(vmm_kvm_vcpu, vmm_kvm_vcpu_close)

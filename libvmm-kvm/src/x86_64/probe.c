@@ -35,19 +35,6 @@ struct watchdog {
 	bool armed, was_pending;
 };
 
-/* The kernel's signal set has 64 bits, libc's has more. */
-static int set_run_mask(struct vmm_kvm_vcpu *vcpu, const sigset_t *mask)
-{
-	enum { SET_SIZE = 8 };
-	_Alignas(struct kvm_signal_mask)
-	    uint8_t raw[sizeof(struct kvm_signal_mask) + SET_SIZE];
-	struct kvm_signal_mask *arg = (struct kvm_signal_mask *)(void *)raw;
-
-	arg->len = SET_SIZE;
-	memcpy(arg->sigset, mask, SET_SIZE);
-	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_SET_SIGNAL_MASK, arg);
-}
-
 static int arm(struct watchdog *dog, struct vmm_kvm_vcpu *vcpu, unsigned int ms)
 {
 	const struct itimerspec when = {
@@ -56,6 +43,7 @@ static int arm(struct watchdog *dog, struct vmm_kvm_vcpu *vcpu, unsigned int ms)
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
 				  .sigev_signo = SIGRTMAX };
 	sigset_t set, run_mask, pending;
+	uint64_t bits;
 	int ret;
 
 #ifdef sigev_notify_thread_id
@@ -71,7 +59,8 @@ static int arm(struct watchdog *dog, struct vmm_kvm_vcpu *vcpu, unsigned int ms)
 	dog->armed = true;
 	run_mask = dog->old_mask;
 	(void)sigdelset(&run_mask, SIGRTMAX);
-	ret = set_run_mask(vcpu, &run_mask);
+	memcpy(&bits, &run_mask, sizeof(bits));
+	ret = vmm_kvm_vcpu_set_signal_mask(vcpu, &bits);
 	if (ret < 0)
 		return ret;
 	if (timer_create(CLOCK_MONOTONIC, &event, &dog->timer) < 0)
