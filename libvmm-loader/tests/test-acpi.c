@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
+#include "../src/bytes.h"
 #include "acpi-machines.h"
-#include "bytes.h"
 
 #define GPA UINT64_C(0xe0000)
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <vmm/fdt.h>
+
+#include "../bytes.h"
+#include "../options.h"
+#include "../plan.h"
+#include "backend.h"
+
+#define MAGIC 0xd00dfeedu
+#define HEADER_LEN 40u
+
+/* Header and length, which need no libfdt. */
+static int check_header(const uint8_t *data, size_t len, size_t *out_len,
+			struct vmm_error *err)
+{
+	uint32_t total;
+
+	if (len < HEADER_LEN || get_be32(data) != MAGIC)
+		return vmm_error_at(err, -EBADMSG, 0, MAGIC, len < 4 ? 0 : get_be32(data),
+				    "device tree: no header of a device tree");
+	total = get_be32(data + 4);
+	if (total > VMM_FDT_SIZE_MAX)
+		return vmm_error_at(err, -E2BIG, 4, VMM_FDT_SIZE_MAX, total,
+				    "device tree: %u bytes, the limit is %u", total,
+				    VMM_FDT_SIZE_MAX);
+	if (total < HEADER_LEN || total > len)
+		return vmm_error_at(
+		    err, -EBADMSG, 4, total, len,
+		    "device tree: truncated: %u bytes by its header, %zu are "
+		    "there",
+		    total, len);
+	*out_len = total;
+	return 0;
+}
+
+/* libfdt reads words where they lie. */
+static int check_all(const void *data, size_t len, size_t *out_len, struct vmm_error *err)
+{
+	int ret;
+
+	if ((uintptr_t)data % 8)
+		return vmm_error_set(err, -EINVAL,
+				     "device tree: not on a multiple of 8 bytes");
+	ret = check_header(data, len, out_len, err);
+	if (ret < 0)
+		return ret;
+	ret = fdt_backend_check(data, *out_len);
+	if (ret == -EOPNOTSUPP)
+		return vmm_error_set(err, ret, "device tree: built without libfdt");
+	return ret == 0 ? 0
+			: vmm_error_set(err, -EBADMSG,
+					"device tree: its structure is damaged");
+}
+
+int vmm_fdt_check(const void *data, size_t len, struct vmm_error *err)
+{
+	size_t total;
+
+	return check_all(data, len, &total, err);
+}
+
+int vmm_fdt_find(const void *data, size_t len, const char *path, const char *name,
+		 const void **out, size_t *out_len)
+{
+	size_t total;
+	int ret = check_all(data, len, &total, NULL);
+
+	return ret < 0 ? ret : fdt_backend_find(data, path, name, out, out_len);
+}
+
+static int set(void *fdt, const char *name, const void *data, size_t len)
+{
+	int node, ret = fdt_backend_chosen(fdt, &node);
+
+	if (ret < 0)
+		return ret;
+	return data ? fdt_backend_set(fdt, node, name, data, (int)len)
+		    : fdt_backend_remove(fdt, node, name);
+}
+
+static int set_initrd(void *fdt, const struct vmm_load_range *initrd)
+{
+	static const char *const names[] = { "linux,initrd-start", "linux,initrd-end" };
+	const uint64_t ends[] = { initrd->gpa, initrd->gpa + initrd->len };
+	uint8_t be[8];
+	int ret = 0;
+
+	for (size_t i = 0; i < 2 && ret == 0; i++) {
+		for (size_t j = 0; j < 8; j++)
+			be[j] = (uint8_t)(ends[i] >> (56 - 8 * j));
+		ret = set(fdt, names[i], initrd->len ? be : NULL, sizeof(be));
+	}
+	return ret;
+}
+
+int vmm_fdt_set_chosen(const void *data, size_t len, const struct vmm_fdt_chosen *chosen,
+		       void *buf, size_t size, size_t *out_len, struct vmm_error *err)
+{
+	struct vmm_fdt_chosen c;
+	uint64_t last;
+	size_t total;
+	int used = 0, ret = load_options_copy(&c, sizeof(c), chosen);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "device tree: unknown structure size");
+	if (c.initrd.len && __builtin_add_overflow(c.initrd.gpa, c.initrd.len, &last))
+		return vmm_error_at(
+		    err, -EINVAL, c.initrd.gpa, 0, c.initrd.len,
+		    "device tree: the initrd passes the end of the address "
+		    "space");
+	if (c.rng_seed_len > 4096 ||
+	    (c.bootargs && strlen(c.bootargs) > VMM_LOAD_CMDLINE_MAX))
+		return vmm_error_set(err, -E2BIG,
+				     "device tree: command line or seed is too long");
+	if ((uintptr_t)buf % 8)
+		return vmm_error_set(err, -EINVAL,
+				     "device tree: a buffer that is not on a "
+				     "multiple of 8 bytes");
+	ret = check_all(data, len, &total, err);
+	if (ret < 0)
+		return ret;
+
+	if (size > VMM_FDT_SIZE_MAX)
+		size = VMM_FDT_SIZE_MAX;
+	ret = fdt_backend_open(data, buf, (int)size);
+	if (ret == 0)
+		ret = set_initrd(buf, &c.initrd);
+	if (ret == 0 && c.bootargs)
+		ret = set(buf, "bootargs", c.bootargs, strlen(c.bootargs) + 1);
+	if (ret == 0 && c.rng_seed_len)
+		ret = set(buf, "rng-seed", c.rng_seed, c.rng_seed_len);
+	if (ret == 0)
+		ret = fdt_backend_pack(buf, &used);
+	if (ret < 0)
+		return vmm_error_at(err, ret, 0, total, size,
+				    "device tree: cannot write /chosen into %zu bytes",
+				    size);
+	*out_len = (size_t)used;
+	return 0;
+}
+
+int vmm_fdt_load(const struct vmm_mem *mem, struct vmm_load_map *map, uint64_t last,
+		 const void *data, size_t len, struct vmm_load_range *out,
+		 struct vmm_error *err)
+{
+	struct vmm_load_map taken = *map;
+	uint64_t gpa;
+	size_t total;
+	int ret = check_header(data, len, &total, err);
+
+	if (ret < 0)
+		return ret;
+	ret = vmm_load_map_find(map, VMM_FDT_SIZE_MAX, VMM_FDT_SIZE_MAX, 0, last, &gpa);
+	if (ret < 0)
+		return vmm_error_at(err, ret, 0, VMM_FDT_SIZE_MAX, 0,
+				    "device tree: no free guest memory for it below "
+				    "0x%" PRIx64,
+				    last);
+	ret = load_mem_check_named(mem, gpa, total, "device tree", "its place", err);
+	if (ret < 0)
+		return ret;
+	ret = vmm_load_map_take(&taken, gpa, VMM_FDT_SIZE_MAX);
+	if (ret == 0)
+		ret = vmm_mem_write(mem, gpa, data, total);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "device tree: the memory map is full");
+	*map = taken;
+	*out = (struct vmm_load_range){ gpa, total };
+	return 0;
+}
