@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "options.h"
 #include "transport.h"
 
@@ -66,7 +65,7 @@ int vmm_virtio_mmio_new(const struct vmm_virtio_mmio_opts *opts,
 		return vmm_error_set(err, ret, "virtio-mmio options of unknown layout");
 	if (!o.mem || o.reserved_ != 0)
 		return vmm_error_set(err, -EINVAL, "virtio-mmio options lack memory");
-	mmio = virtio_calloc(1, sizeof(*mmio));
+	mmio = calloc(1, sizeof(*mmio));
 	if (!mmio)
 		return vmm_error_set(err, -ENOMEM, "no memory for a virtio transport");
 	ret = transport_init(&mmio->t, device, err);

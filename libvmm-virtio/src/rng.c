@@ -6,7 +6,6 @@
 
 #include <vmm/virtio-rng.h>
 
-#include "alloc.h"
 #include "options.h"
 
 /* A driver asks with one buffer; a chain of more pieces than this is refused. */
@@ -143,7 +142,7 @@ int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
 		return ret;
 	if (!o.wake || o.queue_max > VMM_VIRTQ_SIZE_MAX)
 		return -EINVAL;
-	rng = virtio_calloc(1, sizeof(*rng));
+	rng = calloc(1, sizeof(*rng));
 	if (!rng)
 		return -ENOMEM;
 	if (!o.fill)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "options.h"
 #include "transport.h"
 
@@ -13,7 +12,7 @@
 
 static void *copy_of(const void *from, size_t len)
 {
-	void *to = virtio_calloc(1, len ? len : 1);
+	void *to = calloc(1, len ? len : 1);
 
 	if (to && len)
 		memcpy(to, from, len);
@@ -46,8 +45,8 @@ static int check_device(const struct vmm_virtio_device *d,
 
 static int make_queues(struct vmm_virtio_transport *t, const uint16_t *max)
 {
-	t->queues = virtio_calloc(t->queue_n ? t->queue_n : 1, sizeof(*t->queues));
-	t->vqs = virtio_calloc(t->queue_n ? t->queue_n : 1, sizeof(struct vmm_virtq *));
+	t->queues = calloc(t->queue_n ? t->queue_n : 1, sizeof(*t->queues));
+	t->vqs = calloc(t->queue_n ? t->queue_n : 1, sizeof(struct vmm_virtq *));
 	if (!t->queues || !t->vqs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < t->queue_n; i++) {
@@ -66,7 +65,7 @@ static int make_parts(struct vmm_virtio_transport *t, const struct vmm_virtio_de
 {
 	t->config = copy_of(d->config, d->config_len);
 	t->writable = d->config_writable ? copy_of(d->config_writable, d->config_len)
-					 : virtio_calloc(1, d->config_len + 1);
+					 : calloc(1, d->config_len + 1);
 	t->shm = copy_of(d->shm, d->shm_n * sizeof(*d->shm));
 	if (!t->config || !t->writable || !t->shm)
 		return -ENOMEM;

@@ -2,13 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "virtq.h"
 
 int virtq_map_build(const struct vmm_mem *mem, struct virtq_region **out, size_t *out_n)
 {
 	size_t n = vmm_mem_region_count(mem);
-	struct virtq_region *regions = virtio_calloc(n ? n : 1, sizeof(*regions));
+	struct virtq_region *regions = calloc(n ? n : 1, sizeof(*regions));
 
 	if (!regions)
 		return -ENOMEM;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "options.h"
 #include "virtq-setup.h"
 #include "virtq.h"
@@ -14,7 +13,7 @@ int vmm_virtq_new(uint32_t max, struct vmm_virtq **out)
 
 	if (max == 0 || max > VMM_VIRTQ_SIZE_MAX)
 		return -EINVAL;
-	q = virtio_calloc(1, sizeof(*q));
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		return -ENOMEM;
 	q->max = max;
@@ -142,10 +141,10 @@ static int allocate(struct vmm_virtq *q, const struct vmm_mem *mem, uint32_t num
 	while (order < num)
 		order *= 2;
 	q->order_mask = order - 1;
-	q->slots = virtio_calloc(num, sizeof(*q->slots));
-	q->order = virtio_calloc(order, sizeof(*q->order));
-	q->redo = virtio_calloc(num, sizeof(*q->redo));
-	q->table = virtio_calloc(num, sizeof(*q->table));
+	q->slots = calloc(num, sizeof(*q->slots));
+	q->order = calloc(order, sizeof(*q->order));
+	q->redo = calloc(num, sizeof(*q->redo));
+	q->table = calloc(num, sizeof(*q->table));
 	if (!q->slots || !q->order || !q->redo || !q->table)
 		return -ENOMEM;
 	return virtq_map_build(mem, &q->regions, &q->region_n);

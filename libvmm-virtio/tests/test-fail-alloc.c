@@ -2,18 +2,20 @@
 /* Every allocation fails once: the call says -ENOMEM, changes nothing, leaks nothing. */
 #include "virtio-test.h"
 
-#include "alloc.h"
+#include <vmm/virtio-rng.h>
 
 static int allocations_left = -1;
 
-/* Takes the place of the library's own, because it is linked first. */
-void *virtio_calloc(size_t n, size_t size)
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
 {
 	if (allocations_left == 0)
 		return NULL;
 	if (allocations_left > 0)
 		allocations_left--;
-	return calloc(n, size);
+	return __real_calloc(n, size);
 }
 
 static void a_queue_survives_any_failed_allocation(void **state)
@@ -74,11 +76,27 @@ static void a_transport_survives_any_failed_allocation(void **state)
 	mock_free(m);
 }
 
+static void an_entropy_device_survives_a_failed_allocation(void **state)
+{
+	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_rng *rng = NULL;
+
+	opts.wake = free;
+	allocations_left = 0;
+	assert_int_equal(vmm_virtio_rng_new(&opts, &rng), -ENOMEM);
+	assert_null(rng);
+	allocations_left = 1;
+	assert_int_equal(vmm_virtio_rng_new(&opts, &rng), 0);
+	allocations_left = -1;
+	vmm_virtio_rng_free(rng);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_survives_any_failed_allocation),
 		cmocka_unit_test(a_transport_survives_any_failed_allocation),
+		cmocka_unit_test(an_entropy_device_survives_a_failed_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
