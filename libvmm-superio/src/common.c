@@ -11,11 +11,8 @@ bool sio_is_zero(const void *p, size_t len)
 {
 	const uint8_t *b = p;
 
-	for (size_t i = 0; i < len; i++) {
-		if (b[i])
-			return false;
-	}
-	return true;
+	/* All equal to the first, which is 0. */
+	return len == 0 || (b[0] == 0 && memcmp(b, b + 1, len - 1) == 0);
 }
 
 int sio_opts_in(void *dst, size_t known, const void *src)

@@ -57,8 +57,8 @@ void vmm_sio_debug_exit_write(struct vmm_sio_debug_exit *dev, uint32_t offset,
 	if (offset != 0)
 		return;
 	dev->status = value;
-	if (dev->ops.exit)
-		dev->ops.exit(dev->ctx, value);
+	if (dev->ops.quit)
+		dev->ops.quit(dev->ctx, value);
 }
 
 int vmm_sio_debug_exit_save(const struct vmm_sio_debug_exit *dev,

@@ -9,31 +9,36 @@ struct vmm_sio_pl031 {
 	/* The counter was @count at @base. */
 	uint64_t base;
 	uint32_t count;
-	/* The counter when it was looked at last: matches up to then are known. */
-	uint32_t seen;
+	/* Seconds since @base at the last look: matches up to then are known. */
+	uint64_t seen;
 	uint32_t lr, mr;
 	uint8_t imsc, ris;
 };
 
+static uint64_t seconds(const struct vmm_sio_pl031 *dev)
+{
+	return (dev->rtc.now - dev->base) / NS_PER_S;
+}
+
 static uint32_t counter(const struct vmm_sio_pl031 *dev)
 {
-	return dev->count + (uint32_t)((dev->rtc.now - dev->base) / NS_PER_S);
+	return dev->count + (uint32_t)seconds(dev);
 }
 
 /* Find matches since the last look, set line and timer. */
 static void update(struct vmm_sio_pl031 *dev)
 {
-	uint32_t now = counter(dev);
+	uint32_t to_match = dev->mr - (dev->count + (uint32_t)dev->seen) - 1;
 	uint64_t deadline = NO_TIMER;
 
-	/* Is the match in (seen, now]? Differences make it right across the wrap. */
-	if (dev->mr - dev->seen - 1 < now - dev->seen)
+	/* Is the match in (seen, now]? More than a whole round may have passed. */
+	if (to_match < seconds(dev) - dev->seen)
 		dev->ris = 1;
-	dev->seen = now;
+	dev->seen = seconds(dev);
 	rtc_set_irq(&dev->rtc, dev->ris & dev->imsc);
 
 	if (dev->imsc && !dev->ris) {
-		uint32_t left = dev->mr - now;
+		uint32_t left = dev->mr - counter(dev);
 		uint64_t second = dev->rtc.now - (dev->rtc.now - dev->base) % NS_PER_S;
 
 		deadline = rtc_add(second, (left ? left : UINT64_C(1) << 32) * NS_PER_S);
@@ -45,7 +50,7 @@ static void load(struct vmm_sio_pl031 *dev, uint32_t count, uint64_t base)
 {
 	dev->count = count;
 	dev->base = base;
-	dev->seen = count;
+	dev->seen = 0;
 }
 
 void vmm_sio_pl031_tick(struct vmm_sio_pl031 *dev)

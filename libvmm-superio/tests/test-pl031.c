@@ -277,6 +277,19 @@ static void deadlines_do_not_overflow(void **state)
 	assert_true(c.deadline == UINT64_MAX - 1);
 }
 
+static void a_match_a_whole_round_away_is_seen(void **state)
+{
+	struct clock *c = *state;
+
+	wr(c, IMSC, 1);
+	wr(c, MR, 1000);
+	wr(c, ICR, 1);
+	c->now = c->deadline;
+	vmm_sio_pl031_tick(c->pl031);
+	assert_true(c->line);
+	assert_int_equal(rd(c, DR), 1000);
+}
+
 #define t(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -291,6 +304,7 @@ int main(void)
 		t(rtc_b1_time_never_goes_back),
 		cmocka_unit_test(rtc_b1_a_time_before_1970_is_taken_modulo),
 		t(a_match_is_seen_however_late_one_looks),
+		t(a_match_a_whole_round_away_is_seen),
 		t(the_control_register_says_that_it_runs),
 		t(read_only_and_absent_registers_ignore_writes),
 		t(state_carries_the_clock_on),

@@ -34,7 +34,7 @@ struct vmm_sio_debug_exit_ops {
 	/** Size of this structure; #VMM_SIO_DEBUG_EXIT_OPS_INIT sets it. */
 	size_t size;
 	/** The guest wrote @p status. */
-	void (*exit)(void *ctx, uint32_t status);
+	void (*quit)(void *ctx, uint32_t status);
 };
 
 /** Initialiser for struct vmm_sio_debug_exit_ops. */
