@@ -38,8 +38,9 @@ static void check(struct vmm_sio_serial *s, const struct seen *seen)
 	MUST(sio_fifo_len(&s->queue) <= VMM_SIO_SERIAL_QUEUE);
 	MUST(pending == seen->line && pending == vmm_sio_serial_irq_is_raised(s));
 	/* The short cut for THR is open only where it changes nothing else. */
-	MUST(!s->plain_tx ||
-	     (!(s->lcr & LCR_DLAB) && !(s->mcr & MCR_LOOP) && !s->tx_len));
+	MUST(s->plain_end == s->ring.head ||
+	     (!(s->lcr & LCR_DLAB) && !(s->mcr & MCR_LOOP) && !(s->ier & IER_THRI) &&
+	      !s->tx_len && s->plain_end == s->ring.tail + s->ring.size));
 }
 
 static void move(struct vmm_sio_serial *s)

@@ -131,7 +131,7 @@ void vmm_sio_pl011_get_stats(const struct vmm_sio_pl011 *p,
 {
 	struct vmm_sio_serial_stats stats = {
 		.received = p->received,
-		.sent = p->sent,
+		.sent = sio_ring_total(&p->ring),
 		.dropped = p->dropped,
 		.overruns = p->overruns,
 		.interrupts = p->interrupts,

@@ -134,7 +134,6 @@ void pl011_drain_tx(struct vmm_sio_pl011 *p)
 		sio_ring_push(&p->ring, p->tx[n]);
 		n++;
 	}
-	p->sent += n;
 	memmove(p->tx, p->tx + n, p->tx_len - n);
 	p->tx_len = (uint8_t)(p->tx_len - n);
 	if (before > tx_level(p) && p->tx_len <= tx_level(p))
@@ -158,7 +157,6 @@ static void write_dr(struct vmm_sio_pl011 *p, uint8_t byte)
 		loop_back(p, byte);
 	} else if (p->tx_len == 0 && sio_ring_has_room(&p->ring)) {
 		sio_ring_push(&p->ring, byte);
-		p->sent++;
 		if (sio_ring_used(&p->ring) == 1 && p->ops.output_ready)
 			p->ops.output_ready(p->ctx);
 	} else if (pl011_holds(p) && p->tx_len < pl011_depth(p)) {

@@ -61,7 +61,7 @@ struct vmm_sio_pl011 {
 	struct sio_fifo rx;
 	struct sio_fifo queue;
 
-	uint64_t received, dropped, overruns, interrupts, sent;
+	uint64_t received, dropped, overruns, interrupts;
 	uint32_t overflow, flow, clock_hz;
 	struct vmm_sio_serial_ops ops;
 	void *ctx;

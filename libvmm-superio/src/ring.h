@@ -13,6 +13,8 @@ struct sio_ring {
 	uint32_t head;
 	uint32_t tail;
 	uint32_t size;
+	/* Bytes taken out since the beginning. */
+	uint64_t taken;
 	uint8_t *data;
 };
 
@@ -24,6 +26,12 @@ static inline uint32_t sio_ring_used(const struct sio_ring *r)
 static inline bool sio_ring_has_room(const struct sio_ring *r)
 {
 	return r->head - r->tail < r->size;
+}
+
+/* Bytes put in since the beginning. */
+static inline uint64_t sio_ring_total(const struct sio_ring *r)
+{
+	return r->taken + sio_ring_used(r);
 }
 
 static inline void sio_ring_push(struct sio_ring *r, uint8_t byte)
@@ -50,7 +58,9 @@ static inline void sio_ring_drop(struct sio_ring *r, size_t bytes)
 {
 	uint32_t used = sio_ring_used(r);
 
-	r->tail += bytes < used ? (uint32_t)bytes : used;
+	used = bytes < used ? (uint32_t)bytes : used;
+	r->tail += used;
+	r->taken += used;
 }
 
 /* Is @size a power of two within what the headers allow? */

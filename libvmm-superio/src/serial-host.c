@@ -98,17 +98,8 @@ size_t vmm_sio_serial_get_output(const struct vmm_sio_serial *s, struct iovec ou
 
 void vmm_sio_serial_output_done(struct vmm_sio_serial *s, size_t bytes)
 {
-	bool was_empty;
-
 	sio_ring_drop(&s->ring, bytes);
-	if (s->tx_len == 0)
-		return;
-
-	was_empty = sio_ring_used(&s->ring) == 0;
-	if (serial_drain_tx(s))
-		s->thri = s->ier & IER_THRI;
-	if (was_empty && sio_ring_used(&s->ring) > 0 && s->ops.output_ready)
-		s->ops.output_ready(s->ctx);
+	serial_take_held(s);
 	serial_update(s);
 }
 
@@ -129,7 +120,7 @@ void vmm_sio_serial_get_stats(const struct vmm_sio_serial *s,
 {
 	struct vmm_sio_serial_stats stats = {
 		.received = s->received,
-		.sent = s->sent,
+		.sent = sio_ring_total(&s->ring),
 		.dropped = s->dropped,
 		.overruns = s->overruns,
 		.interrupts = s->interrupts,

@@ -85,22 +85,6 @@ static void take_fifos(struct vmm_sio_serial *s, const struct vmm_sio_serial_sta
 	s->want_room = st->queue_len == VMM_SIO_SERIAL_QUEUE;
 }
 
-/* Move what the guest had been held back with to this object's ring. */
-static void take_held(struct vmm_sio_serial *s)
-{
-	bool was_empty = sio_ring_used(&s->ring) == 0;
-
-	if (serial_drain_tx(s))
-		s->thri = s->ier & IER_THRI;
-	if (was_empty && sio_ring_used(&s->ring) > 0 && s->ops.output_ready)
-		s->ops.output_ready(s->ctx);
-	if (s->overflow == VMM_SIO_OVERFLOW_DROP && s->tx_len > 0) {
-		s->dropped += s->tx_len;
-		s->tx_len = 0;
-		s->thri = s->ier & IER_THRI;
-	}
-}
-
 int vmm_sio_serial_restore(struct vmm_sio_serial *s,
 			   const struct vmm_sio_serial_state *state,
 			   struct vmm_error *err)
@@ -135,7 +119,12 @@ int vmm_sio_serial_restore(struct vmm_sio_serial *s,
 	s->thri = st.flags & VMM_SIO_SERIAL_STATE_THRI;
 	s->rts_seen = st.flags & VMM_SIO_SERIAL_STATE_RTS_SEEN;
 	take_fifos(s, &st);
-	take_held(s);
+	serial_take_held(s);
+	if (s->overflow == VMM_SIO_OVERFLOW_DROP && s->tx_len > 0) {
+		s->dropped += s->tx_len;
+		s->tx_len = 0;
+		s->thri = s->ier & IER_THRI;
+	}
 	serial_report_lines(s);
 	if (sio_fifo_len(&s->rx) == 0)
 		(void)serial_fill_rx(s);

@@ -31,8 +31,10 @@ void serial_update(struct vmm_sio_serial *s)
 {
 	bool level = pending_source(s) != IIR_NONE;
 
-	s->plain_tx = !(s->lcr & LCR_DLAB) && !serial_loop(s) && s->tx_len == 0 &&
-		      !(s->ier & IER_THRI);
+	bool plain = !(s->lcr & LCR_DLAB) && !serial_loop(s) && s->tx_len == 0 &&
+		     !(s->ier & IER_THRI) && sio_ring_used(&s->ring) > 0;
+
+	s->plain_end = plain ? s->ring.tail + s->ring.size : s->ring.head;
 	if (level == s->irq)
 		return;
 
@@ -101,18 +103,24 @@ bool serial_fill_rx(struct vmm_sio_serial *s)
 	return sio_fifo_len(&s->rx) != before;
 }
 
-bool serial_drain_tx(struct vmm_sio_serial *s)
+void serial_take_held(struct vmm_sio_serial *s)
 {
+	bool was_empty = sio_ring_used(&s->ring) == 0;
 	uint8_t n = 0;
+
+	if (s->tx_len == 0)
+		return;
 
 	while (n < s->tx_len && sio_ring_has_room(&s->ring)) {
 		sio_ring_push(&s->ring, s->tx[n]);
 		n++;
 	}
-	s->sent += n;
 	memmove(s->tx, s->tx + n, s->tx_len - n);
 	s->tx_len = (uint8_t)(s->tx_len - n);
-	return n > 0 && s->tx_len == 0;
+	if (s->tx_len == 0)
+		s->thri = s->ier & IER_THRI;
+	if (was_empty && n > 0 && s->ops.output_ready)
+		s->ops.output_ready(s->ctx);
 }
 
 /* A character that comes back in loopback. Nothing can slow the sender down, so this is
@@ -134,7 +142,6 @@ static void send(struct vmm_sio_serial *s, uint8_t byte)
 {
 	if (s->tx_len == 0 && sio_ring_has_room(&s->ring)) {
 		sio_ring_push(&s->ring, byte);
-		s->sent++;
 		if (sio_ring_used(&s->ring) == 1 && s->ops.output_ready)
 			s->ops.output_ready(s->ctx);
 	} else if (serial_holds(s) && s->tx_len < serial_depth(s)) {
@@ -387,10 +394,8 @@ static void write_register(struct vmm_sio_serial *s, uint8_t offset, uint8_t val
 void vmm_sio_serial_write(struct vmm_sio_serial *s, uint8_t offset, uint8_t value)
 {
 	/* A guest that prints does this for each byte, and little else. */
-	if (sio_likely(offset == 0 && s->plain_tx && sio_ring_has_room(&s->ring) &&
-		       s->ring.head != s->ring.tail)) {
-		sio_ring_push(&s->ring, value);
-		s->sent++;
+	if (sio_likely(offset == 0 && s->ring.head != s->plain_end)) {
+		s->ring_data[s->ring.head++ & (s->ring.size - 1)] = value;
 		return;
 	}
 	write_register(s, offset, value);

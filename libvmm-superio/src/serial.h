@@ -49,9 +49,10 @@
 
 struct vmm_sio_serial {
 	struct sio_ring ring;
-	/* THR writes may go straight to the ring: no DLAB, no loopback, nothing held, and
-	 * the THR-empty interrupt is masked. Kept by serial_update(). */
-	bool plain_tx;
+	/* Until the ring's head is here, THR writes need nothing but a store: no DLAB, no
+	 * loopback, nothing held, the THR-empty interrupt masked, the reader woken, and
+	 * room. Kept by serial_update(); equal to the head where that does not hold. */
+	uint32_t plain_end;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	/* Sticky error bits of LSR; the rest of LSR is derived. */
 	uint8_t lsr;
@@ -75,7 +76,7 @@ struct vmm_sio_serial {
 	struct sio_fifo rx;
 	struct sio_fifo queue;
 
-	uint64_t received, dropped, overruns, interrupts, sent;
+	uint64_t received, dropped, overruns, interrupts;
 	uint32_t overflow, flow, clock_hz;
 	struct vmm_sio_serial_ops ops;
 	void *ctx;
@@ -127,7 +128,7 @@ bool serial_fill_rx(struct vmm_sio_serial *s);
 /* Call input_ready if it is owed. */
 void serial_report_room(struct vmm_sio_serial *s);
 
-/* Move held bytes to the ring as far as it has room; true if that emptied the FIFO. */
-bool serial_drain_tx(struct vmm_sio_serial *s);
+/* Move held bytes to the ring as far as it has room; serial_update() is due after. */
+void serial_take_held(struct vmm_sio_serial *s);
 
 #endif
