@@ -12,6 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			__builtin_trap(); \
 	} while (0)
 
+/* Deadlines fit beyond this; it is 146 years after boot. */
+#define LAST_NS (UINT64_MAX / 4)
+
 struct world {
 	uint64_t now, deadline;
 	bool line;
@@ -95,9 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 2:
 			w.now += (uint64_t)value << (index & 0x3f) >> 8;
+			if (w.now > LAST_NS)
+				w.now = LAST_NS;
 			break;
 		case 3:
-			if (w.deadline != UINT64_MAX && w.deadline > w.now)
+			if (w.deadline < LAST_NS && w.deadline > w.now)
 				w.now = w.deadline;
 			vmm_sio_cmos_tick(dev);
 			break;
