@@ -225,7 +225,7 @@ static void take_state(struct vmm_sio_pl011 *p, const struct vmm_sio_pl011_state
 	p->tx_len = st->tx_len;
 	sio_fifo_load(&p->rx, st->rx, st->rx_len);
 	sio_fifo_load(&p->queue, st->queue, st->queue_len);
-	p->want_room = queue_is_full(p);
+	p->want_room = p->want_room || queue_is_full(p);
 }
 
 int vmm_sio_pl011_restore(struct vmm_sio_pl011 *p,
@@ -257,5 +257,6 @@ int vmm_sio_pl011_restore(struct vmm_sio_pl011 *p,
 	if (sio_fifo_len(&p->rx) == 0)
 		(void)pl011_fill_rx(p);
 	pl011_update(p);
+	pl011_report_room(p);
 	return 0;
 }

@@ -63,7 +63,7 @@ void pl011_report_lines(struct vmm_sio_pl011 *p)
 
 void pl011_report_room(struct vmm_sio_pl011 *p)
 {
-	if (!p->want_room || sio_fifo_len(&p->queue) > VMM_SIO_SERIAL_QUEUE / 2)
+	if (!p->want_room || sio_fifo_len(&p->queue) > 0 || sio_fifo_len(&p->rx) > 0)
 		return;
 	p->want_room = false;
 	if (p->ops.input_ready)
@@ -193,10 +193,9 @@ static uint32_t read_dr(struct vmm_sio_pl011 *p)
 		p->ris |= INT_RT;
 	pl011_update(p);
 	/* As with the 16550A: what waits arrives after the line has dropped. */
-	if (len == 0 && pl011_fill_rx(p)) {
+	if (len == 0 && pl011_fill_rx(p))
 		pl011_update(p);
-		pl011_report_room(p);
-	}
+	pl011_report_room(p);
 	c = (c & 0xff) | (uint32_t)p->rsr << 8;
 	/* OE belongs to the characters read until the FIFO has room, which it has now. */
 	p->rsr &= (uint8_t)~RSR_OE;
@@ -259,13 +258,6 @@ uint32_t vmm_sio_pl011_read(struct vmm_sio_pl011 *p, uint32_t offset)
 	}
 }
 
-/* After a change of control registers: let waiting input in. */
-static void input_may_flow(struct vmm_sio_pl011 *p)
-{
-	if (pl011_fill_rx(p))
-		pl011_report_room(p);
-}
-
 static void write_lcr_h(struct vmm_sio_pl011 *p, uint8_t value)
 {
 	uint8_t changed = value ^ p->lcr_h;
@@ -279,7 +271,8 @@ static void write_lcr_h(struct vmm_sio_pl011 *p, uint8_t value)
 		loop_back(p, VMM_SIO_LINE_BREAK << 8);
 	pl011_report_lines(p);
 	if (sio_fifo_len(&p->rx) == 0)
-		input_may_flow(p);
+		(void)pl011_fill_rx(p);
+	pl011_report_room(p);
 }
 
 static void write_cr(struct vmm_sio_pl011 *p, uint16_t value)
@@ -287,7 +280,7 @@ static void write_cr(struct vmm_sio_pl011 *p, uint16_t value)
 	p->cr = value & CR_MASK;
 	pl011_update_modem(p);
 	pl011_report_lines(p);
-	input_may_flow(p);
+	(void)pl011_fill_rx(p);
 }
 
 void vmm_sio_pl011_write(struct vmm_sio_pl011 *p, uint32_t offset, uint32_t value)

@@ -82,7 +82,7 @@ static void take_fifos(struct vmm_sio_serial *s, const struct vmm_sio_serial_sta
 	s->tx_len = st->tx_len;
 	sio_fifo_load(&s->rx, st->rx, st->rx_len);
 	sio_fifo_load(&s->queue, st->queue, st->queue_len);
-	s->want_room = st->queue_len == VMM_SIO_SERIAL_QUEUE;
+	s->want_room = s->want_room || st->queue_len == VMM_SIO_SERIAL_QUEUE;
 }
 
 int vmm_sio_serial_restore(struct vmm_sio_serial *s,
@@ -129,5 +129,6 @@ int vmm_sio_serial_restore(struct vmm_sio_serial *s,
 	if (sio_fifo_len(&s->rx) == 0)
 		(void)serial_fill_rx(s);
 	serial_update(s);
+	serial_report_room(s);
 	return 0;
 }

@@ -64,9 +64,11 @@ void serial_report_lines(struct vmm_sio_serial *s)
 	}
 }
 
+/* Not before all is read: the pause until more comes lets the guest leave its handler,
+ * and do something about what it has. */
 void serial_report_room(struct vmm_sio_serial *s)
 {
-	if (!s->want_room || sio_fifo_len(&s->queue) > VMM_SIO_SERIAL_QUEUE / 2)
+	if (!s->want_room || sio_fifo_len(&s->queue) > 0 || sio_fifo_len(&s->rx) > 0)
 		return;
 
 	s->want_room = false;
@@ -186,10 +188,9 @@ static uint8_t read_rbr(struct vmm_sio_serial *s)
 	serial_update(s);
 	/* What waits arrives only now that the FIFO is empty, after the line has dropped:
 	 * each fill gives an edge, so a driver may stop reading where it likes. */
-	if (sio_fifo_len(&s->rx) == 0 && serial_fill_rx(s)) {
+	if (sio_fifo_len(&s->rx) == 0 && serial_fill_rx(s))
 		serial_update(s);
-		serial_report_room(s);
-	}
+	serial_report_room(s);
 	return byte;
 }
 
@@ -267,10 +268,9 @@ static void write_fcr(struct vmm_sio_serial *s, uint8_t value)
 		s->thri = s->ier & IER_THRI;
 	}
 	serial_update(s);
-	if (sio_fifo_len(&s->rx) == 0 && serial_fill_rx(s)) {
+	if (sio_fifo_len(&s->rx) == 0 && serial_fill_rx(s))
 		serial_update(s);
-		serial_report_room(s);
-	}
+	serial_report_room(s);
 }
 
 static void write_lcr(struct vmm_sio_serial *s, uint8_t value)
@@ -321,7 +321,6 @@ static void write_mcr(struct vmm_sio_serial *s, uint8_t value)
 	/* Loopback may have ended, or RTS come back. */
 	(void)serial_fill_rx(s);
 	serial_update(s);
-	serial_report_room(s);
 }
 
 void vmm_sio_serial_set_modem(struct vmm_sio_serial *s, uint32_t lines)

@@ -358,6 +358,19 @@ static void a_full_queue_is_restored_and_owes_room(void **state)
 	assert_int_equal(u->input_ready, 1);
 }
 
+static void room_that_is_owed_is_told_after_restoring(void **state)
+{
+	struct uart *u = *state;
+	struct vmm_sio_serial_state st = VMM_SIO_SERIAL_STATE_INIT;
+	uint8_t data[2000] = { 0 };
+
+	assert_int_equal(vmm_sio_serial_save(u->s, &st), 0);
+	assert_true(vmm_sio_serial_receive(u->s, data, sizeof(data)) < sizeof(data));
+	assert_int_equal(u->input_ready, 0);
+	assert_int_equal(vmm_sio_serial_restore(u->s, &st, NULL), 0);
+	assert_int_equal(u->input_ready, 1);
+}
+
 static void expect_i8042_refuses(struct vmm_sio_i8042 *dev, struct vmm_sio_i8042_state st)
 {
 	struct vmm_error err = { 0 };
@@ -504,6 +517,7 @@ int main(void)
 		uart_test(uart_b6_a_hostile_state_is_refused),
 		uart_test(more_than_the_fifo_holds_is_refused),
 		uart_test(a_full_queue_is_restored_and_owes_room),
+		uart_test(room_that_is_owed_is_told_after_restoring),
 		cmocka_unit_test(i8042_states_are_checked_member_by_member),
 		cmocka_unit_test(an_i8042_state_carries_bytes_and_interrupts),
 		cmocka_unit_test(clock_states_are_checked),

@@ -140,8 +140,8 @@ struct vmm_sio_serial_ops {
 	void (*set_irq)(void *ctx, bool level);
 	/** The output ring was empty and is not any more. */
 	void (*output_ready)(void *ctx);
-	/** The input queue was full, or took less than it was offered, and is now at most
-	 *  half full. */
+	/** The input queue was full, or took less than it was offered, and the guest has
+	 *  read all of it since. */
 	void (*input_ready)(void *ctx);
 	/** The guest began or ended a break (LCR bit 6, not in loopback). */
 	void (*set_break)(void *ctx, bool on);
