@@ -220,8 +220,9 @@ static int take_exact(struct vmm_alloc_ranges *p, const struct want *w, uint64_t
 	return carve(p, n, at, last);
 }
 
-static int request_read(const struct vmm_alloc_request *request,
-			struct vmm_alloc_request *out)
+/* A request of another size than ours. */
+static int request_convert(const struct vmm_alloc_request *request,
+			   struct vmm_alloc_request *out)
 {
 	size_t size = request->size;
 
@@ -233,6 +234,20 @@ static int request_read(const struct vmm_alloc_request *request,
 	}
 	memset(out, 0, sizeof(*out));
 	memcpy(out, request, size < sizeof(*out) ? size : sizeof(*out));
+	return 0;
+}
+
+static int request_read(const struct vmm_alloc_request *request,
+			struct vmm_alloc_request *out)
+{
+	int ret = 0;
+
+	if (request->size == sizeof(*out))
+		*out = *request;
+	else
+		ret = request_convert(request, out);
+	if (ret < 0)
+		return ret;
 	if (out->len == 0 || out->align == 0 || (out->align & (out->align - 1)) != 0 ||
 	    out->policy > VMM_ALLOC_BEST || out->reserved_)
 		return -EINVAL;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * AVL trees over numbered nodes. Node 0 has height 0 and no gap, so that nothing here
- * asks whether a child is there.
+ * AVL trees over numbered nodes, whose subtrees may differ by two in height instead of
+ * one: a range that comes and goes at one place then does not turn the same nodes back
+ * and forth, at the price of at most 1.81 instead of 1.44 log2(n) levels. Node 0 has
+ * height 0 and no gap, so that nothing here asks whether a child is there.
  */
 #include "internal.h"
+
+/* How much higher than its sibling a subtree may be. */
+#define SLOPE 2
 
 static inline uint64_t max_u64(uint64_t a, uint64_t b)
 {
@@ -93,7 +98,7 @@ static inline void repair(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint
 		int left = l->height[tree], right = r->height[tree];
 
 		must = n == must ? NIL : must;
-		if (left - right > 1 || right - left > 1) {
+		if (left - right > SLOPE || right - left > SLOPE) {
 			node = &p->nodes[balance(p, tree, n, right > left)];
 		} else {
 			node->height[tree] = (uint8_t)((left > right ? left : right) + 1);
@@ -175,8 +180,9 @@ static inline void unhook(struct vmm_alloc_ranges *p, int tree, uint32_t m, uint
 		return;
 	}
 	replace(p, tree, parent, m, l != NIL ? l : r);
-	/* A lone right child is a leaf and is the node after m. */
-	if (r != NIL) {
+	/* The node after m is a lone right child, or the left child of that, a leaf. */
+	if (r != NIL && next != NIL) {
+		refresh(p, tree, next);
 		refresh(p, tree, r);
 		next = NIL;
 	}
