@@ -41,7 +41,6 @@ VMM_BEGIN_DECLS
 	    struct vmm_mem_cursor * cursor, uint64_t gpa, uint##bits##_t * out)        \
 	{                                                                              \
 		uint64_t off = gpa - cursor->gpa;                                      \
-		const uint8_t *p = cursor->host + off;                                 \
                                                                                        \
 		if (__builtin_expect(off >= cursor->len ||                             \
 					 cursor->len - off < sizeof(*out) ||           \
@@ -49,7 +48,8 @@ VMM_BEGIN_DECLS
 				     0))                                               \
 			return vmm_mem_cursor_read_##name(cursor, gpa, out);           \
 		*out = VMM_MEM_INLINE_LE##bits##_(__atomic_load_n(                     \
-		    (const uint##bits##_t *)(const void *)p, __ATOMIC_RELAXED));       \
+		    (const uint##bits##_t *)(const void *)(cursor->host + off),        \
+		    __ATOMIC_RELAXED));                                                \
 		return 0;                                                              \
 	}                                                                              \
                                                                                        \
@@ -57,14 +57,13 @@ VMM_BEGIN_DECLS
 	    struct vmm_mem_cursor * cursor, uint64_t gpa, uint##bits##_t value)        \
 	{                                                                              \
 		uint64_t off = gpa - cursor->gpa;                                      \
-		uint8_t *p = cursor->host + off;                                       \
                                                                                        \
 		if (__builtin_expect(off >= cursor->write_len ||                       \
 					 cursor->write_len - off < sizeof(value) ||    \
 					 gpa % sizeof(value) != 0,                     \
 				     0))                                               \
 			return vmm_mem_cursor_write_##name(cursor, gpa, value);        \
-		__atomic_store_n((uint##bits##_t *)(void *)p,                          \
+		__atomic_store_n((uint##bits##_t *)(void *)(cursor->host + off),       \
 				 VMM_MEM_INLINE_LE##bits##_(value), __ATOMIC_RELAXED); \
 		return 0;                                                              \
 	}                                                                              \
@@ -74,7 +73,6 @@ VMM_BEGIN_DECLS
 	    uint##bits##_t *out)                                                       \
 	{                                                                              \
 		uint64_t off = gpa - cursor->gpa;                                      \
-		const uint8_t *p = cursor->host + off;                                 \
                                                                                        \
 		if (__builtin_expect(                                                  \
 			off >= cursor->len || cursor->len - off < sizeof(*out) ||      \
@@ -82,7 +80,8 @@ VMM_BEGIN_DECLS
 			0))                                                            \
 			return vmm_mem_cursor_load_##name(cursor, gpa, order, out);    \
 		*out = VMM_MEM_INLINE_LE##bits##_(__atomic_load_n(                     \
-		    (const uint##bits##_t *)(const void *)p, __ATOMIC_ACQUIRE));       \
+		    (const uint##bits##_t *)(const void *)(cursor->host + off),        \
+		    __ATOMIC_ACQUIRE));                                                \
 		return 0;                                                              \
 	}                                                                              \
                                                                                        \
@@ -91,7 +90,6 @@ VMM_BEGIN_DECLS
 	    int order)                                                                 \
 	{                                                                              \
 		uint64_t off = gpa - cursor->gpa;                                      \
-		uint8_t *p = cursor->host + off;                                       \
                                                                                        \
 		if (__builtin_expect(off >= cursor->write_len ||                       \
 					 cursor->write_len - off < sizeof(value) ||    \
@@ -99,7 +97,7 @@ VMM_BEGIN_DECLS
 					 order != VMM_MEM_RELEASE,                     \
 				     0))                                               \
 			return vmm_mem_cursor_store_##name(cursor, gpa, value, order); \
-		__atomic_store_n((uint##bits##_t *)(void *)p,                          \
+		__atomic_store_n((uint##bits##_t *)(void *)(cursor->host + off),       \
 				 VMM_MEM_INLINE_LE##bits##_(value), __ATOMIC_RELEASE); \
 		return 0;                                                              \
 	}
