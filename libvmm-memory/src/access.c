@@ -48,15 +48,17 @@ void mem_dirty_range(const struct mem_region *r, uint64_t gpa, uint64_t len)
 	}
 }
 
+static MEM_NOINLINE bool is_backed_slow(const struct vmm_mem *mem, uint64_t gpa,
+					uint64_t len)
+{
+	return mem_extent(mem_find(mem, gpa), gpa, len, VMM_MEM_ACCESS_NONE) == len;
+}
+
 bool vmm_mem_is_backed(const struct vmm_mem *mem, uint64_t gpa, uint64_t len)
 {
-	const struct mem_region *r;
-
-	if (len == 0)
+	if (likely(len == 0 || mem_fits(mem_guess(mem, gpa), gpa, len)))
 		return true;
-	r = mem_find(mem, gpa);
-	return mem_fits(r, gpa, len) ||
-	       mem_extent(r, gpa, len, VMM_MEM_ACCESS_NONE) == len;
+	return is_backed_slow(mem, gpa, len);
 }
 
 /* Copy a checked range that crosses regions. */
@@ -96,12 +98,18 @@ int mem_read_at(const struct mem_region *r, uint64_t gpa, void *buf, size_t len)
 	return ret;
 }
 
+static MEM_NOINLINE int read_slow(const struct vmm_mem *mem, uint64_t gpa, void *buf,
+				  size_t len)
+{
+	return mem_read_at(mem_find(mem, gpa), gpa, buf, len);
+}
+
 int vmm_mem_read(const struct vmm_mem *mem, uint64_t gpa, void *buf, size_t len)
 {
-	const struct mem_region *r = mem_find(mem, gpa);
+	const struct mem_region *r = mem_guess(mem, gpa);
 
 	if (unlikely(len == 0 || !mem_fits(r, gpa, len)))
-		return mem_read_at(r, gpa, buf, len);
+		return read_slow(mem, gpa, buf, len);
 	mem_copy_from(buf, r->host + (gpa - r->gpa), len);
 	return 0;
 }
@@ -118,12 +126,18 @@ int mem_write_at(const struct mem_region *r, uint64_t gpa, const void *buf, size
 	return ret;
 }
 
+static MEM_NOINLINE int write_slow(const struct vmm_mem *mem, uint64_t gpa,
+				   const void *buf, size_t len)
+{
+	return mem_write_at(mem_find(mem, gpa), gpa, buf, len);
+}
+
 int vmm_mem_write(const struct vmm_mem *mem, uint64_t gpa, const void *buf, size_t len)
 {
-	const struct mem_region *r = mem_find(mem, gpa);
+	const struct mem_region *r = mem_guess(mem, gpa);
 
 	if (unlikely(len == 0 || !mem_fits_write(r, gpa, len)))
-		return mem_write_at(r, gpa, buf, len);
+		return write_slow(mem, gpa, buf, len);
 	mem_copy_to(r->host + (gpa - r->gpa), buf, len);
 	return 0;
 }

@@ -3,8 +3,8 @@
 
 #include "internal.h"
 
-int vmm_mem_get_ptr_for(const struct vmm_mem *mem, uint64_t gpa, uint64_t len,
-			uint32_t access, void **out)
+static MEM_NOINLINE int get_ptr_slow(const struct vmm_mem *mem, uint64_t gpa,
+				     uint64_t len, uint32_t access, void **out)
 {
 	const struct mem_region *r = mem_find(mem, gpa);
 	uint64_t off = gpa - r->gpa;
@@ -21,9 +21,20 @@ int vmm_mem_get_ptr_for(const struct vmm_mem *mem, uint64_t gpa, uint64_t len,
 	return 0;
 }
 
+int vmm_mem_get_ptr_for(const struct vmm_mem *mem, uint64_t gpa, uint64_t len,
+			uint32_t access, void **out)
+{
+	return get_ptr_slow(mem, gpa, len, access, out);
+}
+
 int vmm_mem_get_ptr(const struct vmm_mem *mem, uint64_t gpa, uint64_t len, void **out)
 {
-	return vmm_mem_get_ptr_for(mem, gpa, len, VMM_MEM_ACCESS_NONE, out);
+	const struct mem_region *r = mem_guess(mem, gpa);
+
+	if (unlikely(len == 0 || !mem_fits(r, gpa, len)))
+		return get_ptr_slow(mem, gpa, len, VMM_MEM_ACCESS_NONE, out);
+	*out = r->host + (gpa - r->gpa);
+	return 0;
 }
 
 size_t mem_fill_iov(const struct mem_region *r, uint64_t gpa, uint64_t len,

@@ -77,16 +77,26 @@ struct vmm_mem {
 /* The first region that ends at or after @gpa, or the empty record. */
 const struct mem_region *mem_search(const struct vmm_mem *mem, uint64_t gpa);
 
-/* The same; a hint of where the address space is cut in equal parts mostly has it. */
+/* The region that probably has @gpa: a hint for each equal part of the address space
+ * mostly knows. Whoever finds that it has not goes on with mem_find(), out of line,
+ * so that the fast way saves no registers for a call. */
+static inline const struct mem_region *mem_guess(const struct vmm_mem *mem, uint64_t gpa)
+{
+	if (likely(mem->levels == 0))
+		return mem->regions;
+	return &mem->regions[mem->hints[gpa >> mem->hint_shift & mem->hint_mask]];
+}
+
+/* What mem_search() finds, mostly without it. */
 static inline const struct mem_region *mem_find(const struct vmm_mem *mem, uint64_t gpa)
 {
-	const struct mem_region *r = mem->regions;
+	const struct mem_region *r = mem_guess(mem, gpa);
 
-	if (likely(mem->levels == 0))
-		return r;
-	r += mem->hints[gpa >> mem->hint_shift & mem->hint_mask];
-	return likely(gpa - r->gpa < r->len) ? r : mem_search(mem, gpa);
+	return likely(gpa - r->gpa < r->len || mem->levels == 0) ? r
+								 : mem_search(mem, gpa);
 }
+
+#define MEM_NOINLINE __attribute__((noinline))
 
 /* What the search needs behind the regions of a table, and making it. */
 size_t mem_index_size(uint32_t count);

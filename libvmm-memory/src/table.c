@@ -334,12 +334,23 @@ int vmm_mem_get_region(const struct vmm_mem *mem, size_t index,
 	return 0;
 }
 
-int vmm_mem_find_region(const struct vmm_mem *mem, uint64_t gpa, size_t *out_index)
+static MEM_NOINLINE int find_region_slow(const struct vmm_mem *mem, uint64_t gpa,
+					 size_t *out_index)
 {
 	const struct mem_region *r = mem_find(mem, gpa);
 
-	if (unlikely(gpa - r->gpa >= r->len))
+	if (gpa - r->gpa >= r->len)
 		return -EFAULT;
+	*out_index = (size_t)(r - mem->regions);
+	return 0;
+}
+
+int vmm_mem_find_region(const struct vmm_mem *mem, uint64_t gpa, size_t *out_index)
+{
+	const struct mem_region *r = mem_guess(mem, gpa);
+
+	if (unlikely(gpa - r->gpa >= r->len))
+		return find_region_slow(mem, gpa, out_index);
 	*out_index = (size_t)(r - mem->regions);
 	return 0;
 }

@@ -5,9 +5,8 @@
 #include "internal.h"
 #include "scalar.h"
 
-/* Whether the number at @gpa can be touched at once; else the reason. */
-static int __attribute__((noinline))
-refuse(const struct mem_region *r, uint64_t gpa, uint64_t len, uint32_t access)
+/* Why the number at @gpa cannot be loaded or stored. */
+static int refuse(const struct mem_region *r, uint64_t gpa, uint64_t len, uint32_t access)
 {
 	int ret = mem_check(r, gpa, len, access);
 
@@ -15,24 +14,62 @@ refuse(const struct mem_region *r, uint64_t gpa, uint64_t len, uint32_t access)
 	return ret < 0 ? ret : -EINVAL;
 }
 
-/* Out of line and without a stack slot in the caller, whose stack protector would cost
- * more than the access. */
-#define DEFINE_SLOW(bits)                                                              \
-	static int __attribute__((noinline))                                           \
-	read_slow##bits(const struct mem_region *r, uint64_t gpa, uint##bits##_t *out) \
-	{                                                                              \
-		uint##bits##_t v = 0;                                                  \
-		int ret = mem_read_at(r, gpa, &v, sizeof(v));                          \
-                                                                                       \
-		if (ret == 0)                                                          \
-			*out = v;                                                      \
-		return ret;                                                            \
-	}                                                                              \
-                                                                                       \
-	static int __attribute__((noinline))                                           \
-	write_slow##bits(const struct mem_region *r, uint64_t gpa, uint##bits##_t v)   \
-	{                                                                              \
-		return mem_write_at(r, gpa, &v, sizeof(v));                            \
+/* What is not the common case: another region than guessed, more than one, a tracked or
+ * read-only one. Out of line, and without a stack slot in the caller, whose stack
+ * protector would cost more than the access. */
+#define DEFINE_SLOW(bits)                                                                \
+	static MEM_NOINLINE int read_slow##bits(const struct vmm_mem *mem, uint64_t gpa, \
+						uint##bits##_t *out)                     \
+	{                                                                                \
+		const struct mem_region *r = mem_find(mem, gpa);                         \
+		uint##bits##_t v = 0;                                                    \
+		int ret = 0;                                                             \
+                                                                                         \
+		if (mem_fits(r, gpa, sizeof(v)))                                         \
+			v = mem_get##bits(r->host + (gpa - r->gpa));                     \
+		else                                                                     \
+			ret = mem_read_at(r, gpa, &v, sizeof(v));                        \
+		if (ret == 0)                                                            \
+			*out = v;                                                        \
+		return ret;                                                              \
+	}                                                                                \
+                                                                                         \
+	static MEM_NOINLINE int write_slow##bits(const struct vmm_mem *mem,              \
+						 uint64_t gpa, uint##bits##_t v)         \
+	{                                                                                \
+		const struct mem_region *r = mem_find(mem, gpa);                         \
+                                                                                         \
+		if (!mem_fits(r, gpa, sizeof(v)) || (r->flags & VMM_MEM_READONLY))       \
+			return mem_write_at(r, gpa, &v, sizeof(v));                      \
+		mem_put##bits(r->host + (gpa - r->gpa), v);                              \
+		if (r->dirty)                                                            \
+			mem_dirty_mark(r->dirty, gpa - r->dirty_base, sizeof(v));        \
+		return 0;                                                                \
+	}                                                                                \
+                                                                                         \
+	static MEM_NOINLINE int load_slow##bits(const struct vmm_mem *mem, uint64_t gpa, \
+						int order, uint##bits##_t *out)          \
+	{                                                                                \
+		const struct mem_region *r = mem_find(mem, gpa);                         \
+                                                                                         \
+		if (gpa % sizeof(*out) || !mem_fits(r, gpa, sizeof(*out)))               \
+			return refuse(r, gpa, sizeof(*out), VMM_MEM_ACCESS_READ);        \
+		*out = mem_load##bits(r->host + (gpa - r->gpa), order);                  \
+		return 0;                                                                \
+	}                                                                                \
+                                                                                         \
+	static MEM_NOINLINE int store_slow##bits(                                        \
+	    const struct vmm_mem *mem, uint64_t gpa, uint##bits##_t v, int order)        \
+	{                                                                                \
+		const struct mem_region *r = mem_find(mem, gpa);                         \
+                                                                                         \
+		if (gpa % sizeof(v) || !mem_fits(r, gpa, sizeof(v)) ||                   \
+		    (r->flags & VMM_MEM_READONLY))                                       \
+			return refuse(r, gpa, sizeof(v), VMM_MEM_ACCESS_WRITE);          \
+		mem_store##bits(r->host + (gpa - r->gpa), v, order);                     \
+		if (r->dirty)                                                            \
+			mem_dirty_mark(r->dirty, gpa - r->dirty_base, sizeof(v));        \
+		return 0;                                                                \
 	}
 
 DEFINE_SLOW(8)
@@ -40,61 +77,61 @@ DEFINE_SLOW(16)
 DEFINE_SLOW(32)
 DEFINE_SLOW(64)
 
-#define DEFINE(name, bits, conv)                                                        \
-	int vmm_mem_read_##name(const struct vmm_mem *mem, uint64_t gpa,                \
-				uint##bits##_t *out)                                    \
-	{                                                                               \
-		const struct mem_region *r = mem_find(mem, gpa);                        \
-		int ret;                                                                \
-                                                                                        \
-		if (likely(mem_fits(r, gpa, sizeof(*out)))) {                           \
-			*out = conv(mem_get##bits(r->host + (gpa - r->gpa)));           \
-			return 0;                                                       \
-		}                                                                       \
-		ret = read_slow##bits(r, gpa, out);                                     \
-		if (ret == 0)                                                           \
-			*out = conv(*out);                                              \
-		return ret;                                                             \
-	}                                                                               \
-                                                                                        \
-	int vmm_mem_write_##name(const struct vmm_mem *mem, uint64_t gpa,               \
-				 uint##bits##_t value)                                  \
-	{                                                                               \
-		const struct mem_region *r = mem_find(mem, gpa);                        \
-		uint##bits##_t v = conv(value);                                         \
-                                                                                        \
-		if (unlikely(!mem_fits(r, gpa, sizeof(v)) ||                            \
-			     (r->flags & VMM_MEM_READONLY)))                            \
-			return write_slow##bits(r, gpa, v);                             \
-		mem_put##bits(r->host + (gpa - r->gpa), v);                             \
-		if (r->dirty)                                                           \
-			mem_dirty_mark(r->dirty, gpa - r->dirty_base, sizeof(v));       \
-		return 0;                                                               \
-	}                                                                               \
-                                                                                        \
-	int vmm_mem_load_##name(const struct vmm_mem *mem, uint64_t gpa, int order,     \
-				uint##bits##_t *out)                                    \
-	{                                                                               \
-		const struct mem_region *r = mem_find(mem, gpa);                        \
-                                                                                        \
-		if (unlikely(gpa % sizeof(*out) || !mem_fits(r, gpa, sizeof(*out))))    \
-			return refuse(r, gpa, sizeof(*out), VMM_MEM_ACCESS_READ);       \
-		*out = conv(mem_load##bits(r->host + (gpa - r->gpa), order));           \
-		return 0;                                                               \
-	}                                                                               \
-                                                                                        \
-	int vmm_mem_store_##name(const struct vmm_mem *mem, uint64_t gpa,               \
-				 uint##bits##_t value, int order)                       \
-	{                                                                               \
-		const struct mem_region *r = mem_find(mem, gpa);                        \
-                                                                                        \
-		if (unlikely(gpa % sizeof(value) || !mem_fits(r, gpa, sizeof(value)) || \
-			     (r->flags & VMM_MEM_READONLY)))                            \
-			return refuse(r, gpa, sizeof(value), VMM_MEM_ACCESS_WRITE);     \
-		mem_store##bits(r->host + (gpa - r->gpa), conv(value), order);          \
-		if (r->dirty)                                                           \
-			mem_dirty_mark(r->dirty, gpa - r->dirty_base, sizeof(value));   \
-		return 0;                                                               \
+#define DEFINE(name, bits, conv)                                                         \
+	int vmm_mem_read_##name(const struct vmm_mem *mem, uint64_t gpa,                 \
+				uint##bits##_t *out)                                     \
+	{                                                                                \
+		const struct mem_region *r = mem_guess(mem, gpa);                        \
+		int ret;                                                                 \
+                                                                                         \
+		if (likely(mem_fits(r, gpa, sizeof(*out)))) {                            \
+			*out = conv(mem_get##bits(r->host + (gpa - r->gpa)));            \
+			return 0;                                                        \
+		}                                                                        \
+		ret = read_slow##bits(mem, gpa, out);                                    \
+		if (ret == 0)                                                            \
+			*out = conv(*out);                                               \
+		return ret;                                                              \
+	}                                                                                \
+                                                                                         \
+	int vmm_mem_write_##name(const struct vmm_mem *mem, uint64_t gpa,                \
+				 uint##bits##_t value)                                   \
+	{                                                                                \
+		const struct mem_region *r = mem_guess(mem, gpa);                        \
+		uint##bits##_t v = conv(value);                                          \
+                                                                                         \
+		if (unlikely(!mem_fits_write(r, gpa, sizeof(v))))                        \
+			return write_slow##bits(mem, gpa, v);                            \
+		mem_put##bits(r->host + (gpa - r->gpa), v);                              \
+		return 0;                                                                \
+	}                                                                                \
+                                                                                         \
+	int vmm_mem_load_##name(const struct vmm_mem *mem, uint64_t gpa, int order,      \
+				uint##bits##_t *out)                                     \
+	{                                                                                \
+		const struct mem_region *r = mem_guess(mem, gpa);                        \
+		int ret;                                                                 \
+                                                                                         \
+		if (likely(gpa % sizeof(*out) == 0 && mem_fits(r, gpa, sizeof(*out)))) { \
+			*out = conv(mem_load##bits(r->host + (gpa - r->gpa), order));    \
+			return 0;                                                        \
+		}                                                                        \
+		ret = load_slow##bits(mem, gpa, order, out);                             \
+		if (ret == 0)                                                            \
+			*out = conv(*out);                                               \
+		return ret;                                                              \
+	}                                                                                \
+                                                                                         \
+	int vmm_mem_store_##name(const struct vmm_mem *mem, uint64_t gpa,                \
+				 uint##bits##_t value, int order)                        \
+	{                                                                                \
+		const struct mem_region *r = mem_guess(mem, gpa);                        \
+		uint##bits##_t v = conv(value);                                          \
+                                                                                         \
+		if (unlikely(gpa % sizeof(v) || !mem_fits_write(r, gpa, sizeof(v))))     \
+			return store_slow##bits(mem, gpa, v, order);                     \
+		mem_store##bits(r->host + (gpa - r->gpa), v, order);                     \
+		return 0;                                                                \
 	}
 
 DEFINE(u8, 8, mem_same8)

@@ -8,6 +8,18 @@
 
 #include <vmm/memory-dirty.h>
 
+/* The sanitizers of clang and gcc make mlock() do nothing. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MLOCK_WORKS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MLOCK_WORKS 0
+#endif
+#endif
+#ifndef MLOCK_WORKS
+#define MLOCK_WORKS 1
+#endif
+
 static struct vmm_mem *one(const struct vmm_mem_region *r, int want)
 {
 	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
@@ -294,7 +306,7 @@ static void prefaulted_and_locked_pages_are_there(void **state)
 	told = tell(mem);
 	assert_int_equal(mincore(told.host, told.len, there), 0);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(there[i] & 1, 1);
+		assert_int_equal(there[i] & 1, MLOCK_WORKS);
 }
 
 static void numa_policy_is_set(void **state)
