@@ -53,6 +53,13 @@ struct kvm_compat_pre_fault {
 
 #define KVM_COMPAT_PRE_FAULT _IOWR(KVMIO, 0xd5, struct kvm_compat_pre_fault)
 
+struct kvm_compat_counter_offset {
+	__u64 counter_offset;
+	__u64 reserved;
+};
+
+#define KVM_COMPAT_SET_COUNTER_OFFSET _IOW(KVMIO, 0xb5, struct kvm_compat_counter_offset)
+
 #define KVM_COMPAT_CAP_USER_MEMORY2 231
 #define KVM_COMPAT_CAP_MEMORY_ATTRIBUTES 233
 #define KVM_COMPAT_CAP_GUEST_MEMFD 234

@@ -44,6 +44,35 @@ int vmm_kvm_vm_get_clock(struct vmm_kvm_vm *vm, struct kvm_clock_data *out)
 	return -EOPNOTSUPP;
 }
 
+int vmm_kvm_vm_set_boot_cpu_id(struct vmm_kvm_vm *vm, uint32_t id)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_pit_reinject(struct vmm_kvm_vm *vm, bool on)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_irq_line_status(struct vmm_kvm_vm *vm, uint32_t gsi, bool level,
+				   int32_t *out_status)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_msr_filter(struct vmm_kvm_vm *vm, bool default_deny,
+			      const struct vmm_kvm_msr_range *ranges, size_t count)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_pmu_filter(struct vmm_kvm_vm *vm, uint32_t action,
+			      uint32_t fixed_counters, uint32_t flags,
+			      const uint64_t *events, size_t count)
+{
+	return -EOPNOTSUPP;
+}
+
 int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm, const struct kvm_clock_data *clock)
 {
 	return -EOPNOTSUPP;
@@ -142,6 +171,77 @@ int vmm_kvm_vcpu_get_tsc_khz(struct vmm_kvm_vcpu *vcpu, uint32_t *out)
 }
 
 int vmm_kvm_vcpu_set_tsc_khz(struct vmm_kvm_vcpu *vcpu, uint32_t khz)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_sregs2(struct vmm_kvm_vcpu *vcpu, struct kvm_sregs2 *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_sregs2(struct vmm_kvm_vcpu *vcpu, const struct kvm_sregs2 *sregs)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_translate(struct vmm_kvm_vcpu *vcpu, struct kvm_translation *inout)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_nmi(struct vmm_kvm_vcpu *vcpu)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_smi(struct vmm_kvm_vcpu *vcpu)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_interrupt(struct vmm_kvm_vcpu *vcpu, uint32_t vector)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_kvmclock_ctrl(struct vmm_kvm_vcpu *vcpu)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_tpr_reporting(struct vmm_kvm_vcpu *vcpu, bool on)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_vapic_addr(struct vmm_kvm_vcpu *vcpu, uint64_t gpa)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_get_mce_cap(const struct vmm_kvm *kvm, uint64_t *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_setup_mce(struct vmm_kvm_vcpu *vcpu, uint64_t mcg_cap)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_mce(struct vmm_kvm_vcpu *vcpu, const struct kvm_x86_mce *mce)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_nested_state(struct vmm_kvm_vcpu *vcpu, void *buf, size_t len,
+				  size_t *out_len)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_nested_state(struct vmm_kvm_vcpu *vcpu, const void *buf, size_t len)
 {
 	return -EOPNOTSUPP;
 }

@@ -3,12 +3,6 @@
 
 #include "internal.h"
 
-uint64_t kvm_arch_default_vm_type(const struct vmm_kvm *kvm)
-{
-	(void)kvm;
-	return 0;
-}
-
 int vmm_kvm_vm_set_tss_addr(struct vmm_kvm_vm *vm, uint32_t gpa)
 {
 	return kvm_ioctl_value(vm->sys, vm->fd, KVM_SET_TSS_ADDR, gpa);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef VMM_KVM_ARM64_H
+#define VMM_KVM_ARM64_H
+
+/**
+ * @file vmm/kvm-arm64.h
+ * What KVM has for arm64 only: initialising vCPUs, their state at boot, the interrupt
+ * controllers.
+ *
+ * Everything is declared on every architecture; elsewhere than on arm64 each call returns
+ * -EOPNOTSUPP and touches nothing. General rules and threads: see `vmm/kvm.h`. Registers
+ * one by one: vmm_kvm_vcpu_get_one_reg().
+ */
+
+#include <vmm/kvm-device.h>
+#include <vmm/kvm.h>
+
+VMM_BEGIN_DECLS
+
+struct kvm_arm_copy_mte_tags;
+struct kvm_vcpu_init;
+
+/**
+ * @name vCPUs
+ * @{
+ */
+
+/** Read which processor this host gives to a guest, for vmm_kvm_vcpu_arm64_init().
+ *  @retval 0 done @retval -ENODEV none */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_preferred_target(struct vmm_kvm_vm *vm,
+							 struct kvm_vcpu_init *out);
+
+/**
+ * Initialise a vCPU with features of one's own choice. It has no registers before.
+ *
+ * @param vcpu  the vCPU
+ * @param init  from vmm_kvm_vm_get_preferred_target(), features added
+ * @retval 0        done
+ * @retval -EINVAL  not this host's target, or not the same as before
+ * @retval -ENOENT  a feature that this host does not have
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_init(struct vmm_kvm_vcpu *vcpu,
+						 const struct kvm_vcpu_init *init);
+
+/**
+ * Finish the configuration of a feature (KVM_ARM_VCPU_SVE) before its first use.
+ *
+ * @retval 0        done
+ * @retval -EINVAL  the vCPU does not have it
+ * @retval -EPERM   it is done already
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_finalize(struct vmm_kvm_vcpu *vcpu,
+						     uint32_t feature);
+
+/** Return the id of general register @p n: x0 to x30, 31 is the stack pointer, 32 the
+ *  program counter, 33 the processor state. A pure function. */
+VMM_API uint64_t vmm_kvm_arm64_core_reg(uint32_t n);
+
+/** The state of a vCPU at its first instruction: EL1, interrupts masked, MMU off. */
+struct vmm_kvm_arm64_boot {
+	/** Size of this structure. */
+	size_t size;
+	/** First instruction. */
+	uint64_t pc;
+	/** Address of the device tree, in x0; x1 to x3 are 0 as Linux asks for. */
+	uint64_t x0;
+};
+
+/** Defaults: all 0. */
+#define VMM_KVM_ARM64_BOOT_INIT                         \
+	{                                               \
+		sizeof(struct vmm_kvm_arm64_boot), 0, 0 \
+	}
+
+/**
+ * Give a vCPU all that it needs before its first run: this host's target with PSCI 0.2 or
+ * later, and either the boot state or switched off until the guest starts it.
+ *
+ * @param vcpu      the vCPU
+ * @param features  further bits of the first word of features
+ * @param boot      state of the first vCPU; NULL for the others
+ * @param[out] err  the step that failed; may be NULL
+ * @retval 0        done
+ * @retval -E2BIG   unknown structure tail
+ * @retval -ENOENT  a feature that this host does not have
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_setup(struct vmm_kvm_vcpu *vcpu,
+						  uint32_t features,
+						  const struct vmm_kvm_arm64_boot *boot,
+						  struct vmm_error *err);
+
+/**
+ * Give a vCPU a performance monitor: it must have been initialised with the feature.
+ *
+ * @param vcpu  the vCPU
+ * @param irq   its interrupt: a private one (16 to 31), the same for all vCPUs; 0 for
+ *              none, if the interrupt controller is not in the kernel
+ * @retval 0        done
+ * @retval -ENODEV  the vCPU has no such feature
+ * @retval -EBUSY   it has one already
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_enable_pmu(struct vmm_kvm_vcpu *vcpu,
+						       uint32_t irq);
+
+/** @} */
+
+/**
+ * @name Machine
+ * @{
+ */
+
+/** Return the largest guest physical address space in bits, 0 if the kernel cannot say.
+ */
+VMM_API uint32_t vmm_kvm_get_host_ipa_limit(const struct vmm_kvm *kvm);
+
+/** An interrupt controller of the GIC family. */
+struct vmm_kvm_arm64_gic {
+	/** Size of this structure. */
+	size_t size;
+	/** 2 or 3. */
+	uint32_t version;
+	/** Interrupts, the private 32 included: 64 to 1024 in steps of 32. */
+	uint32_t irq_count;
+	/** Guest physical address of the distributor; a multiple of 64 KiB. */
+	uint64_t dist_gpa;
+	/** Of the CPU interface (version 2), or of the redistributors, which take 128 KiB
+	 *  for each vCPU (version 3). */
+	uint64_t cpu_gpa;
+	/** Of the translation service for message-signalled interrupts (version 3); 0 for
+	 *  none. */
+	uint64_t its_gpa;
+};
+
+/** Defaults: version 3, 256 interrupts, no translation service. */
+#define VMM_KVM_ARM64_GIC_INIT                                    \
+	{                                                         \
+		sizeof(struct vmm_kvm_arm64_gic), 3, 256, 0, 0, 0 \
+	}
+
+/** An interrupt controller with its translation service. Opaque. */
+struct vmm_kvm_arm64_gic_device;
+
+/**
+ * Create an interrupt controller and place it.
+ *
+ * @param vm        the machine
+ * @param gic       what it shall be; copied
+ * @param[out] out  to be released with vmm_kvm_arm64_gic_close()
+ * @param[out] err  the step that failed; may be NULL
+ * @retval 0        done
+ * @retval -EINVAL  an address, version or number that cannot be
+ * @retval -ENODEV  this host has no such version
+ * @retval -EEXIST  the machine has one
+ * @retval -E2BIG   unknown structure tail, or beyond the address space
+ * @retval -ENOMEM  out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_open(struct vmm_kvm_vm *vm,
+						const struct vmm_kvm_arm64_gic *gic,
+						struct vmm_kvm_arm64_gic_device **out,
+						struct vmm_error *err);
+
+/** Close the handle; the controller lives as long as the machine. NULL is allowed. */
+VMM_API void vmm_kvm_arm64_gic_close(struct vmm_kvm_arm64_gic_device *gic);
+
+/**
+ * Make the controller ready, after the last vCPU was created.
+ *
+ * @retval 0        done
+ * @retval -ENXIO   something is not placed
+ * @retval -EBUSY   a vCPU runs already
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_start(struct vmm_kvm_arm64_gic_device *gic);
+
+/** Shift the counters of all vCPUs by an offset. @retval 0 done @retval -ENOTTY the
+ * kernel cannot (before 6.4) */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_counter_offset(struct vmm_kvm_vm *vm,
+						       uint64_t offset);
+
+/** Copy memory tags of the guest. @return bytes copied, or -errno */
+VMM_API VMM_MUST_USE int64_t
+vmm_kvm_vm_copy_mte_tags(struct vmm_kvm_vm *vm, const struct kvm_arm_copy_mte_tags *copy);
+
+/** @} */
+
+VMM_DEFINE_CLEANUP(vmm_kvm_arm64_gic_device, vmm_kvm_arm64_gic_close)
+
+VMM_END_DECLS
+
+#endif
