@@ -5,6 +5,7 @@
 #include "load-test.h"
 
 #include "acpi-machines.h"
+#include "packed-images.h"
 #include "sys.h"
 
 static uint8_t image[65536];
@@ -96,6 +97,20 @@ static void reading_a_kernel_fails_at_each_place(void **state)
 	}
 }
 
+static void unpacking_fails_at_each_place(void **state)
+{
+	struct vmm_load_source s = test_source(packed_gzip, sizeof(packed_gzip));
+	struct vmm_load_probe_result probe;
+
+	assert_int_equal(vmm_load_probe(&s, &probe, NULL), 0);
+	if (!probe.supported)
+		return;
+	failure = -EIO;
+	memset(image, 0, sizeof(image));
+	memcpy(image, packed_gzip, sizeof(packed_gzip));
+	assert_true(fail_each(load_file) >= 4);
+}
+
 static int build_machine(struct vmm_error *err)
 {
 	static uint8_t blob[1 << 20];
@@ -161,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reading_a_kernel_fails_at_each_place),
+		cmocka_unit_test(unpacking_fails_at_each_place),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_acpi),
 		cmocka_unit_test(memory_runs_out_for_the_boot_state),
 		cmocka_unit_test(memory_runs_out_for_a_command_line),
