@@ -2,6 +2,7 @@
 /* Every public function once, from the outside of the shared library. */
 #include "virtio-test.h"
 
+#include <vmm/virtio-blk.h>
 #include <vmm/virtio-rng.h>
 
 static void on_wake(void *ctx)
@@ -26,6 +27,9 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 48);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_io), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 88);
 }
 
 static void a_queue_serves_a_driver(void **state)
@@ -123,12 +127,46 @@ static void a_device_is_carried_by_mmio(void **state)
 	assert_int_equal(wakes, 0);
 }
 
+static int complete_at_once(void *ctx, struct vmm_virtio_blk_io *io)
+{
+	vmm_virtio_blk_complete(io, 0);
+	return 0;
+}
+
+static void on_queue_wake(void *ctx, uint32_t queue)
+{
+}
+
+static void a_block_device_has_a_back_end(void **state)
+{
+	static const struct vmm_virtio_blk_backend backend = { sizeof(backend),
+							       complete_at_once, NULL };
+	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
+	VMM_CLEANUP(vmm_virtio_blk_free) struct vmm_virtio_blk *blk = NULL;
+	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_blk_opts bopts = VMM_VIRTIO_BLK_OPTS_INIT;
+	struct vmm_virtio_transport *t;
+
+	bopts.wake = on_queue_wake;
+	bopts.backend = &backend;
+	bopts.capacity = 512;
+	opts.mem = m->mem;
+	assert_int_equal(vmm_virtio_blk_new(&bopts, &blk, NULL), 0);
+	assert_int_equal(
+	    vmm_virtio_mmio_new(&opts, vmm_virtio_blk_get_device(blk), &mmio, NULL), 0);
+	t = vmm_virtio_mmio_get_transport(mmio);
+	assert_int_equal(vmm_virtio_blk_set_capacity(blk, t, 1024), 0);
+	vmm_virtio_blk_run(blk, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_structures_have_the_size_of_their_release),
 		cmocka_unit_test(a_queue_serves_a_driver),
 		cmocka_unit_test(a_device_is_carried_by_mmio),
+		cmocka_unit_test(a_block_device_has_a_back_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

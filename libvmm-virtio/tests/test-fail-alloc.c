@@ -2,6 +2,7 @@
 /* Every allocation fails once: the call says -ENOMEM, changes nothing, leaks nothing. */
 #include "virtio-test.h"
 
+#include <vmm/virtio-blk.h>
 #include <vmm/virtio-rng.h>
 
 static int allocations_left = -1;
@@ -91,11 +92,70 @@ static void an_entropy_device_survives_a_failed_allocation(void **state)
 	vmm_virtio_rng_free(rng);
 }
 
+static void wr(struct vmm_virtio_mmio *mmio, uint32_t reg, uint32_t value)
+{
+	vmm_virtio_mmio_write(mmio, reg, &value, 4);
+}
+
+static uint32_t start_driver(struct vmm_virtio_mmio *mmio)
+{
+	static const uint32_t script[][2] = {
+		{ 0x70, 0 },	       { 0x70, 1 },	    { 0x70, 3 },
+		{ 0x24, 1 },	       { 0x20, 1 },	    { 0x70, 0xb },
+		{ 0x38, 16 },	       { 0x80, MOCK_DESC }, { 0x90, MOCK_DRIVER },
+		{ 0xa0, MOCK_DEVICE }, { 0x44, 1 },	    { 0x70, 0xf },
+	};
+	uint32_t status = 0;
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(script); i++)
+		wr(mmio, script[i][0], script[i][1]);
+	vmm_virtio_mmio_read(mmio, 0x70, &status, 4);
+	return status;
+}
+
+static void on_queue_wake(void *ctx, uint32_t queue)
+{
+}
+
+/* At activation a lack of memory is the driver's to know: the device needs a reset. */
+static void a_block_device_survives_any_failed_allocation(void **state)
+{
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_blk_opts bopts = VMM_VIRTIO_BLK_OPTS_INIT;
+	struct vmm_virtio_mmio *mmio = NULL;
+	struct vmm_virtio_blk *blk = NULL;
+	struct mock *m = mock_new(16, 0);
+	uint32_t status = 0;
+	int n;
+
+	bopts.wake = on_queue_wake;
+	bopts.fd = 0;
+	bopts.capacity = 512;
+	opts.mem = m->mem;
+	allocations_left = 0;
+	assert_int_equal(vmm_virtio_blk_new(&bopts, &blk, NULL), -ENOMEM);
+	allocations_left = -1;
+	assert_int_equal(vmm_virtio_blk_new(&bopts, &blk, NULL), 0);
+	assert_int_equal(
+	    vmm_virtio_mmio_new(&opts, vmm_virtio_blk_get_device(blk), &mmio, NULL), 0);
+	for (n = 0; status != 0xf; n++) {
+		allocations_left = n;
+		status = start_driver(mmio);
+		assert_true(status == 0xf || status == 0x4f);
+	}
+	assert_int_equal(n, 8);
+	allocations_left = -1;
+	vmm_virtio_mmio_free(mmio);
+	vmm_virtio_blk_free(blk);
+	mock_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_survives_any_failed_allocation),
 		cmocka_unit_test(a_transport_survives_any_failed_allocation),
+		cmocka_unit_test(a_block_device_survives_any_failed_allocation),
 		cmocka_unit_test(an_entropy_device_survives_a_failed_allocation),
 	};
 
