@@ -56,20 +56,26 @@ struct vmm_sio_pl011_state {
 	uint32_t version;
 	/** #VMM_SIO_SERIAL_STATE_RTS_SEEN or 0. */
 	uint32_t flags;
-	/** Registers. */
-	uint16_t ibrd, cr, ifls, imsc, ris;
-	uint8_t fbrd, lcr_h, ilpr, dmacr, rsr;
+	uint16_t ibrd; /**< UARTIBRD. */
+	uint16_t cr;   /**< UARTCR. */
+	uint16_t ifls; /**< UARTIFLS. */
+	uint16_t imsc; /**< UARTIMSC. */
+	uint16_t ris;  /**< UARTRIS. */
+	uint8_t fbrd;  /**< UARTFBRD. */
+	uint8_t lcr_h; /**< UARTLCR_H. */
+	uint8_t ilpr;  /**< UARTILPR. */
+	uint8_t dmacr; /**< UARTDMACR. */
+	uint8_t rsr;   /**< UARTRSR. */
 	/** Host's side of the modem lines: VMM_SIO_MODEM_CTS to DCD. */
 	uint8_t modem;
-	/** Characters in `tx`, `rx` and `queue`. */
-	uint8_t tx_len, rx_len;
-	uint16_t queue_len;
+	uint8_t tx_len;	    /**< Characters in `tx`. */
+	uint8_t rx_len;	    /**< Characters in `rx`. */
+	uint16_t queue_len; /**< Characters in `queue`. */
 	/** Zero. */
 	uint16_t reserved_;
-	/** As in struct vmm_sio_serial_state. */
-	uint8_t tx[VMM_SIO_SERIAL_FIFO];
-	uint16_t rx[VMM_SIO_SERIAL_FIFO];
-	uint16_t queue[VMM_SIO_SERIAL_QUEUE];
+	uint8_t tx[VMM_SIO_SERIAL_FIFO];      /**< As in struct vmm_sio_serial_state. */
+	uint16_t rx[VMM_SIO_SERIAL_FIFO];     /**< Likewise. */
+	uint16_t queue[VMM_SIO_SERIAL_QUEUE]; /**< Likewise. */
 	/** Zero. */
 	uint8_t reserved_end_[2];
 };

@@ -105,10 +105,10 @@ struct vmm_sio_pl031_state {
 	uint32_t count;
 	/** Nanoseconds since it changed. */
 	uint32_t fraction_ns;
-	/** RTCLR, RTCMR. */
-	uint32_t lr, mr;
-	/** Bit 0 of RTCIMSC and RTCRIS. */
-	uint8_t imsc, ris;
+	uint32_t lr;  /**< RTCLR. */
+	uint32_t mr;  /**< RTCMR. */
+	uint8_t imsc; /**< Bit 0 of RTCIMSC. */
+	uint8_t ris;  /**< Bit 0 of RTCRIS. */
 	/** Zero. */
 	uint8_t reserved_[2];
 };

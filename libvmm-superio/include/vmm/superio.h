@@ -87,9 +87,11 @@ VMM_BEGIN_DECLS
 #define VMM_SIO_SERIAL_FIFO 16u
 /** Characters from the host that wait for room in the receive FIFO, at most. */
 #define VMM_SIO_SERIAL_QUEUE 1024u
-/** Smallest, default and largest output ring, in bytes. */
+/** Smallest output ring, in bytes. */
 #define VMM_SIO_SERIAL_RING_MIN 16u
+/** Default output ring. */
 #define VMM_SIO_SERIAL_RING_DEFAULT 65536u
+/** Largest output ring. */
 #define VMM_SIO_SERIAL_RING_MAX (1u << 24)
 
 /** What becomes of a byte that the guest sends while the output ring is full. */
@@ -116,21 +118,18 @@ enum vmm_sio_flow {
 	VMM_SIO_FLOW_NONE = 2,
 };
 
-/** Modem outputs, as in MCR. */
-#define VMM_SIO_MODEM_DTR 0x01u
-#define VMM_SIO_MODEM_RTS 0x02u
-#define VMM_SIO_MODEM_OUT1 0x04u
-#define VMM_SIO_MODEM_OUT2 0x08u
-/** Modem inputs, as in MSR. */
-#define VMM_SIO_MODEM_CTS 0x10u
-#define VMM_SIO_MODEM_DSR 0x20u
-#define VMM_SIO_MODEM_RI 0x40u
-#define VMM_SIO_MODEM_DCD 0x80u
+#define VMM_SIO_MODEM_DTR 0x01u	 /**< Modem output, as in MCR. */
+#define VMM_SIO_MODEM_RTS 0x02u	 /**< Modem output. */
+#define VMM_SIO_MODEM_OUT1 0x04u /**< Modem output. */
+#define VMM_SIO_MODEM_OUT2 0x08u /**< Modem output. */
+#define VMM_SIO_MODEM_CTS 0x10u	 /**< Modem input, as in MSR. */
+#define VMM_SIO_MODEM_DSR 0x20u	 /**< Modem input. */
+#define VMM_SIO_MODEM_RI 0x40u	 /**< Modem input. */
+#define VMM_SIO_MODEM_DCD 0x80u	 /**< Modem input. */
 
-/** Faults of a received character, as in LSR. */
-#define VMM_SIO_LINE_PARITY 0x04u
-#define VMM_SIO_LINE_FRAMING 0x08u
-#define VMM_SIO_LINE_BREAK 0x10u
+#define VMM_SIO_LINE_PARITY 0x04u  /**< Fault of a received character, as in LSR. */
+#define VMM_SIO_LINE_FRAMING 0x08u /**< Fault of a received character. */
+#define VMM_SIO_LINE_BREAK 0x10u   /**< Not a character but a break. */
 
 /** What the UART tells its owner. See the top of this file. */
 struct vmm_sio_serial_ops {
@@ -222,9 +221,16 @@ struct vmm_sio_serial_state {
 	uint32_t version;
 	/** VMM_SIO_SERIAL_STATE_* flags. */
 	uint32_t flags;
-	/** Registers; `fcr` holds bits 0, 3, 6 and 7, `lsr` bits 1 to 4, `modem` the
-	 * host's side of MSR bits 4 to 7. */
-	uint8_t ier, fcr, lcr, mcr, lsr, msr, scr, dll, dlm, modem;
+	uint8_t ier;   /**< IER. */
+	uint8_t fcr;   /**< FCR, bits 0, 3, 6 and 7. */
+	uint8_t lcr;   /**< LCR. */
+	uint8_t mcr;   /**< MCR. */
+	uint8_t lsr;   /**< LSR, bits 1 to 4. */
+	uint8_t msr;   /**< MSR. */
+	uint8_t scr;   /**< SCR. */
+	uint8_t dll;   /**< Low byte of the divisor. */
+	uint8_t dlm;   /**< High byte of the divisor. */
+	uint8_t modem; /**< The host's side of MSR bits 4 to 7. */
 	/** Characters in `tx`, at most #VMM_SIO_SERIAL_FIFO, or 1 without FIFOs. */
 	uint8_t tx_len;
 	/** Characters in `rx`, as `tx_len`. */
@@ -446,20 +452,17 @@ VMM_API VMM_MUST_USE int vmm_sio_serial_restore(struct vmm_sio_serial *s,
  * @{
  */
 
-/** Offsets of the two ports; the range from the first to the last is 5 long. */
-#define VMM_SIO_I8042_DATA 0u
-#define VMM_SIO_I8042_COMMAND 4u
-/** The two interrupt lines: ISA interrupts 1 and 12. */
-#define VMM_SIO_I8042_KEYBOARD 0u
-#define VMM_SIO_I8042_MOUSE 1u
+#define VMM_SIO_I8042_DATA 0u	  /**< Offset of the data port (60 on a PC). */
+#define VMM_SIO_I8042_COMMAND 4u  /**< Offset of status and command (64 on a PC). */
+#define VMM_SIO_I8042_KEYBOARD 0u /**< Keyboard's interrupt line (ISA 1). */
+#define VMM_SIO_I8042_MOUSE 1u	  /**< Mouse's interrupt line (ISA 12). */
 /** Bytes that keyboard and mouse can each have waiting. */
 #define VMM_SIO_I8042_QUEUE 32u
 /** Answers of the controller itself that can wait. */
 #define VMM_SIO_I8042_ANSWERS 6u
-/** Mouse buttons for vmm_sio_i8042_move(). */
-#define VMM_SIO_BUTTON_LEFT 0x01u
-#define VMM_SIO_BUTTON_RIGHT 0x02u
-#define VMM_SIO_BUTTON_MIDDLE 0x04u
+#define VMM_SIO_BUTTON_LEFT 0x01u   /**< For vmm_sio_i8042_move(). */
+#define VMM_SIO_BUTTON_RIGHT 0x02u  /**< For vmm_sio_i8042_move(). */
+#define VMM_SIO_BUTTON_MIDDLE 0x04u /**< For vmm_sio_i8042_move(). */
 
 /** What the controller tells its owner. See the top of this file. */
 struct vmm_sio_i8042_ops {
@@ -548,8 +551,8 @@ struct vmm_sio_i8042_state {
 	uint16_t answers[VMM_SIO_I8042_ANSWERS];
 	/** Memory of the controller; byte 0 is the configuration. */
 	uint8_t memory[32];
-	struct vmm_sio_ps2_state keyboard;
-	struct vmm_sio_ps2_state mouse;
+	struct vmm_sio_ps2_state keyboard; /**< The keyboard. */
+	struct vmm_sio_ps2_state mouse;	   /**< The mouse. */
 };
 
 /** Initialiser for struct vmm_sio_i8042_state. */
@@ -684,9 +687,9 @@ VMM_API VMM_MUST_USE int vmm_sio_i8042_restore(struct vmm_sio_i8042 *dev,
  * @{
  */
 
-#define VMM_SIO_POWER_SLEEP_CONTROL 0u
-#define VMM_SIO_POWER_SLEEP_STATUS 1u
-#define VMM_SIO_POWER_RESET 2u
+#define VMM_SIO_POWER_SLEEP_CONTROL 0u /**< Offset of sleep control. */
+#define VMM_SIO_POWER_SLEEP_STATUS 1u  /**< Offset of sleep status. */
+#define VMM_SIO_POWER_RESET 2u	       /**< Offset of reset. */
 /** Ports the device takes. */
 #define VMM_SIO_POWER_PORTS 3u
 /** Default SLP_TYPx of S5: what the `_S5` package of the DSDT must name. */
