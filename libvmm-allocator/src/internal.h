@@ -19,7 +19,7 @@ enum { NIL, END };
 struct node {
 	uint64_t first, last;
 	uint64_t gap_first;
-	/* The longest gap in the subtree by address. */
+	/* The longest gap in the subtree by address, the end marker's left out. */
 	uint64_t longest;
 	struct {
 		uint32_t child[2];
@@ -66,7 +66,8 @@ static inline uint64_t gap_len(const struct vmm_alloc_ranges *p, uint32_t n)
 /* The first node whose range ends at or behind addr: addr, if it is in the pool, is in
  * its range or in its gap. */
 uint32_t tree_at(const struct vmm_alloc_ranges *p, uint64_t addr);
-/* The first and last node with a gap of len, and those after and before n; or NIL. */
+/* The first and last node with a gap of len, and those after and before n; or NIL. The
+ * end marker is not found by these four. */
 uint32_t tree_first_gap(const struct vmm_alloc_ranges *p, uint64_t len);
 uint32_t tree_last_gap(const struct vmm_alloc_ranges *p, uint64_t len);
 uint32_t tree_next_gap(const struct vmm_alloc_ranges *p, uint32_t n, uint64_t len);

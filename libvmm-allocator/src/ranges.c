@@ -164,25 +164,25 @@ static uint32_t find_first(const struct vmm_alloc_ranges *p, const struct want *
 {
 	uint32_t n = w->min > p->first ? tree_at(p, w->min) : tree_first_gap(p, w->len);
 
-	for (; n != NIL && p->nodes[n].gap_first <= w->max;
+	for (; n != NIL && n != END && p->nodes[n].gap_first <= w->max;
 	     n = tree_next_gap(p, n, w->len)) {
 		if (gap_len(p, n) >= w->len && fit_low(p, n, w, out))
 			return n;
-		/* Behind the end marker there is only address 0 again. */
-		if (n == END)
-			break;
 	}
-	return NIL;
+	return gap_len(p, END) >= w->len && fit_low(p, END, w, out) ? END : NIL;
 }
 
 static uint32_t find_last(const struct vmm_alloc_ranges *p, const struct want *w,
 			  uint64_t *out)
 {
-	uint32_t n = w->max < p->last ? tree_at(p, w->max) : tree_last_gap(p, w->len);
+	uint32_t n;
 
+	if (gap_len(p, END) >= w->len && fit_high(p, END, w, out))
+		return END;
+	n = w->max < p->last ? tree_at(p, w->max) : tree_last_gap(p, w->len);
 	for (; n != NIL && p->nodes[n].first - 1 >= w->min;
 	     n = tree_prev_gap(p, n, w->len)) {
-		if (gap_len(p, n) >= w->len && fit_high(p, n, w, out))
+		if (n != END && gap_len(p, n) >= w->len && fit_high(p, n, w, out))
 			return n;
 	}
 	return NIL;
@@ -195,6 +195,7 @@ static uint32_t find_best(struct vmm_alloc_ranges *p, const struct want *w, uint
 	if (!p->by_gap) {
 		for (n = tree_first_gap(p, 1); n != NIL; n = tree_next_gap(p, n, 1))
 			tree_index(p, n);
+		tree_index(p, END);
 		p->by_gap = true;
 	}
 	for (n = tree_best_gap(p, w->len); n != NIL; n = tree_next(p, BY_GAP, n)) {
@@ -343,6 +344,8 @@ int vmm_alloc_ranges_next_free(const struct vmm_alloc_ranges *ranges, uint64_t f
 	if (gap_len(p, n) == 0 || p->nodes[n].first - 1 < from)
 		n = tree_next_gap(p, n, 1);
 	if (n == NIL)
+		n = END;
+	if (gap_len(p, n) == 0)
 		return -ENOENT;
 	*out = (struct vmm_alloc_extent){ .first = p->nodes[n].gap_first,
 					  .last = p->nodes[n].first - 1 };
@@ -368,5 +371,8 @@ size_t vmm_alloc_ranges_get_count(const struct vmm_alloc_ranges *ranges)
 
 uint64_t vmm_alloc_ranges_get_largest(const struct vmm_alloc_ranges *ranges)
 {
-	return ranges->nodes[ranges->root[BY_ADDR]].longest;
+	uint64_t inner = ranges->nodes[ranges->root[BY_ADDR]].longest;
+	uint64_t end = gap_len(ranges, END);
+
+	return inner > end ? inner : end;
 }

@@ -15,6 +15,14 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* What a node says for its own gap. The last gap is left out: in a pool that is filled
+ * from below it changes with every call and is the longest, so that each call would have
+ * to tell the root. Searches look at it by themselves. */
+static inline uint64_t own_gap(const struct vmm_alloc_ranges *p, uint32_t n)
+{
+	return n == END ? 0 : p->nodes[n].first - p->nodes[n].gap_first;
+}
+
 static inline uint32_t child(const struct vmm_alloc_ranges *p, int tree, uint32_t n,
 			     int side)
 {
@@ -38,7 +46,7 @@ static inline void refresh(struct vmm_alloc_ranges *p, int tree, uint32_t n)
 
 	node->height[tree] = (uint8_t)(high + 1);
 	if (tree == BY_ADDR)
-		node->longest = max_u64(gap_len(p, n), max_u64(l->longest, r->longest));
+		node->longest = max_u64(own_gap(p, n), max_u64(l->longest, r->longest));
 }
 
 /* Hangs new where old was; the parent's other fields are left alone. */
@@ -103,7 +111,7 @@ static inline void repair(struct vmm_alloc_ranges *p, int tree, uint32_t n, uint
 		} else {
 			node->height[tree] = (uint8_t)((left > right ? left : right) + 1);
 			if (tree == BY_ADDR)
-				node->longest = max_u64(gap_len(p, n),
+				node->longest = max_u64(own_gap(p, n),
 							max_u64(l->longest, r->longest));
 		}
 		if (must == NIL && node->height[tree] == height &&
@@ -212,7 +220,7 @@ static uint32_t gap_below(const struct vmm_alloc_ranges *p, uint32_t n, uint64_t
 
 		if (p->nodes[c].longest >= len)
 			n = c;
-		else if (gap_len(p, n) >= len)
+		else if (own_gap(p, n) >= len)
 			return n;
 		else
 			n = child(p, BY_ADDR, n, !side);
@@ -231,7 +239,7 @@ static uint32_t gap_beside(const struct vmm_alloc_ranges *p, uint32_t n, uint64_
 		while ((up = p->nodes[n].link[BY_ADDR].parent) != NIL &&
 		       child(p, BY_ADDR, up, side) == n)
 			n = up;
-		if (up == NIL || gap_len(p, up) >= len)
+		if (up == NIL || own_gap(p, up) >= len)
 			return up;
 		n = up;
 	}
@@ -269,12 +277,12 @@ void tree_insert_before(struct vmm_alloc_ranges *p, uint32_t m, uint32_t n)
 		add_leaf(p, BY_ADDR, m, n, 0);
 	else
 		add_leaf(p, BY_ADDR, m, outermost(p, BY_ADDR, l, 1), 1);
-	repair(p, BY_ADDR, p->nodes[m].link[BY_ADDR].parent, n);
+	repair(p, BY_ADDR, p->nodes[m].link[BY_ADDR].parent, n == END ? NIL : n);
 }
 
 void tree_remove(struct vmm_alloc_ranges *p, uint32_t m, uint32_t next)
 {
-	unhook(p, BY_ADDR, m, next);
+	unhook(p, BY_ADDR, m, next == END ? NIL : next);
 }
 
 static bool gap_before(const struct vmm_alloc_ranges *p, uint64_t len, uint64_t first,

@@ -24,7 +24,7 @@ static int check_tree(const struct vmm_alloc_ranges *p, int tree, uint32_t n,
 	assert_in_range(l - r + 2, 0, 4);
 	assert_int_equal(node->height[tree], (l > r ? l : r) + 1);
 	++*count;
-	longest = gap_len(p, n);
+	longest = n == END ? 0 : gap_len(p, n);
 	for (int side = 0; tree == BY_ADDR && side < 2; side++) {
 		uint32_t c = node->link[tree].child[side];
 
