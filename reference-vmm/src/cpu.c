@@ -12,33 +12,37 @@ enum { CPU_TEXT_MAX = 2048 };
 struct cpu {
 	struct machine *machine;
 	struct vmm_kvm_vcpu *vcpu;
+	/* This thread's places at what all vCPUs share: no lock on the way to a device.
+	 */
+	struct vmm_mem_reader *memory;
+	struct vmm_bus_reader *ports;
+	struct vmm_bus_reader *mmio;
 	pthread_t thread;
 	bool started;
 };
 
-static void port_access(struct machine *machine, const struct vmm_kvm_exit *exit)
+static void port_access(struct cpu *cpu, const struct vmm_kvm_exit *exit)
 {
-	uint8_t *data = exit->u.io.data;
+	uint16_t port = exit->u.io.port;
+	uint8_t size = exit->u.io.size, *data = exit->u.io.data;
 
 	/* A string instruction: the same port, once for each item. */
-	for (uint32_t i = 0; i < exit->u.io.count; i++, data += exit->u.io.size) {
+	for (uint32_t i = 0; i < exit->u.io.count; i++, data += size) {
 		if (exit->u.io.is_write)
-			(void)vmm_bus_write(machine->ports, exit->u.io.port, data,
-					    exit->u.io.size);
+			(void)vmm_bus_reader_write(cpu->ports, port, data, size);
 		else
-			(void)vmm_bus_read(machine->ports, exit->u.io.port, data,
-					   exit->u.io.size);
+			(void)vmm_bus_reader_read(cpu->ports, port, data, size);
 	}
 }
 
-static void mmio_access(struct machine *machine, const struct vmm_kvm_exit *exit)
+static void mmio_access(struct cpu *cpu, const struct vmm_kvm_exit *exit)
 {
 	if (exit->u.mmio.is_write)
-		(void)vmm_bus_write(machine->mmio, exit->u.mmio.gpa, exit->u.mmio.data,
-				    exit->u.mmio.len);
+		(void)vmm_bus_reader_write(cpu->mmio, exit->u.mmio.gpa, exit->u.mmio.data,
+					   exit->u.mmio.len);
 	else
-		(void)vmm_bus_read(machine->mmio, exit->u.mmio.gpa, exit->u.mmio.data,
-				   exit->u.mmio.len);
+		(void)vmm_bus_reader_read(cpu->mmio, exit->u.mmio.gpa, exit->u.mmio.data,
+					  exit->u.mmio.len);
 }
 
 static void system_event(struct machine *machine, const struct vmm_kvm_exit *exit)
@@ -57,27 +61,37 @@ static void system_event(struct machine *machine, const struct vmm_kvm_exit *exi
 }
 
 /* An exit that ends the machine, with all that helps to find out why. */
-static void fail(struct cpu *cpu, const struct vmm_kvm_exit *exit)
+static void fail(struct cpu *cpu, const struct vmm_mem *mem,
+		 const struct vmm_kvm_exit *exit)
 {
 	char what[512], state[CPU_TEXT_MAX];
 
 	(void)vmm_kvm_exit_describe(exit, what, sizeof(what));
-	board_describe_cpu(cpu->machine, cpu->vcpu, state, sizeof(state));
+	board_describe_cpu(mem, cpu->vcpu, state, sizeof(state));
 	outcome_set(&cpu->machine->outcome, EXIT_MACHINE_FAILED, "vCPU %u failed: %s\n%s",
 		    vmm_kvm_vcpu_get_id(cpu->vcpu), what, state);
 }
 
-static void handle(struct cpu *cpu, const struct vmm_kvm_exit *exit)
+struct unit {
+	struct cpu *cpu;
+	struct vmm_kvm_exit exit;
+};
+
+/* One exit is one unit of work on guest memory. */
+static int handle(void *ctx, const struct vmm_mem *mem)
 {
-	switch (exit->reason) {
+	const struct unit *unit = ctx;
+	struct cpu *cpu = unit->cpu;
+
+	switch (unit->exit.reason) {
 	case VMM_KVM_EXIT_IO:
-		port_access(cpu->machine, exit);
+		port_access(cpu, &unit->exit);
 		break;
 	case VMM_KVM_EXIT_MMIO:
-		mmio_access(cpu->machine, exit);
+		mmio_access(cpu, &unit->exit);
 		break;
 	case VMM_KVM_EXIT_SYSTEM_EVENT:
-		system_event(cpu->machine, exit);
+		system_event(cpu->machine, &unit->exit);
 		break;
 	case VMM_KVM_EXIT_SHUTDOWN:
 		outcome_set(&cpu->machine->outcome, 0, "guest reset (triple fault)");
@@ -85,27 +99,55 @@ static void handle(struct cpu *cpu, const struct vmm_kvm_exit *exit)
 	case VMM_KVM_EXIT_INTR:
 		break;
 	default:
-		fail(cpu, exit);
+		fail(cpu, mem, &unit->exit);
 	}
+	return 0;
 }
 
 static void *run_cpu(void *arg)
 {
+	struct unit unit = { .cpu = arg };
 	struct cpu *cpu = arg;
-	struct machine *machine = cpu->machine;
-	struct vmm_kvm_exit exit;
+	struct outcome *outcome = &cpu->machine->outcome;
 	int ret;
 
-	while (!outcome_is_set(&machine->outcome)) {
-		ret = vmm_kvm_vcpu_run(cpu->vcpu, &exit);
+	while (!outcome_is_set(outcome)) {
+		ret = vmm_kvm_vcpu_run(cpu->vcpu, &unit.exit);
 		if (ret == 0)
-			handle(cpu, &exit);
+			(void)vmm_mem_reader_run(cpu->memory, handle, &unit);
 		else if (ret != -EINTR && ret != -EAGAIN)
-			outcome_set(&machine->outcome, EXIT_MACHINE_FAILED,
+			outcome_set(outcome, EXIT_MACHINE_FAILED,
 				    "vCPU %u failed: KVM_RUN: %s",
 				    vmm_kvm_vcpu_get_id(cpu->vcpu), strerror(-ret));
 	}
 	return NULL;
+}
+
+static int cpu_new(struct machine *machine, uint32_t index, struct vmm_error *err)
+{
+	struct cpu *cpu = &machine->cpus[index];
+	char name[16];
+	int ret;
+
+	cpu->machine = machine;
+	(void)snprintf(name, sizeof(name), "vcpu %u", index);
+	ret = vmm_mem_space_add_reader(machine->space, name, &cpu->memory);
+	if (ret == 0)
+		ret = vmm_bus_reader_new(machine->ports, &cpu->ports);
+	if (ret == 0)
+		ret = vmm_bus_reader_new(machine->mmio, &cpu->mmio);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "%s: %s", name, strerror(-ret));
+	return vmm_kvm_vcpu_open(machine->vm, index, &cpu->vcpu, err);
+}
+
+static void cpu_free(struct cpu *cpu)
+{
+	vmm_kvm_vcpu_close(cpu->vcpu);
+	vmm_bus_reader_free(cpu->mmio);
+	vmm_bus_reader_free(cpu->ports);
+	if (cpu->memory)
+		vmm_mem_space_remove_reader(cpu->machine->space, cpu->memory);
 }
 
 int cpus_new(struct machine *machine, struct vmm_error *err)
@@ -120,13 +162,9 @@ int cpus_new(struct machine *machine, struct vmm_error *err)
 	if (!machine->cpus)
 		return vmm_error_set(err, -ENOMEM, "vCPUs: out of memory");
 
-	for (uint32_t i = 0; i < count; i++) {
-		machine->cpus[i].machine = machine;
-		ret = vmm_kvm_vcpu_open(machine->vm, i, &machine->cpus[i].vcpu, err);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	for (uint32_t i = 0; ret == 0 && i < count; i++)
+		ret = cpu_new(machine, i, err);
+	return ret;
 }
 
 struct vmm_kvm_vcpu *cpu_get_vcpu(struct machine *machine, uint32_t index)
@@ -166,7 +204,7 @@ void cpus_free(struct machine *machine)
 {
 	cpus_stop(machine);
 	for (uint32_t i = 0; machine->cpus && i < machine->desc->cpus; i++)
-		vmm_kvm_vcpu_close(machine->cpus[i].vcpu);
+		cpu_free(&machine->cpus[i]);
 	free(machine->cpus);
 	machine->cpus = NULL;
 }

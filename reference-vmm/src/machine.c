@@ -85,11 +85,12 @@ static int kvm_new(struct machine *machine, struct vmm_error *err)
 }
 
 /* Show a region of guest memory to the guest. */
-static int add_slot(struct machine *machine, size_t index, struct vmm_error *err)
+static int add_slot(struct machine *machine, const struct vmm_mem *mem, size_t index,
+		    struct vmm_error *err)
 {
 	struct vmm_mem_region region = VMM_MEM_REGION_INIT;
 	struct vmm_kvm_memory slot = VMM_KVM_MEMORY_INIT;
-	int ret = vmm_mem_get_region(machine->mem, index, &region);
+	int ret = vmm_mem_get_region(mem, index, &region);
 
 	if (ret < 0)
 		return vmm_error_set(err, ret, "guest memory: %s", strerror(-ret));
@@ -102,18 +103,38 @@ static int add_slot(struct machine *machine, size_t index, struct vmm_error *err
 static int memory_new(struct machine *machine, struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = NULL;
 	int ret = vmm_mem_builder_new(&builder);
 
 	if (ret == 0)
 		ret = board_add_memory(machine, builder, err);
 	if (ret < 0)
 		return ret;
-	ret = vmm_mem_builder_build(builder, &machine->mem);
+	ret = vmm_mem_builder_build(builder, &mem);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "guest memory: %s", strerror(-ret));
+	for (size_t i = 0; ret == 0 && i < vmm_mem_region_count(mem); i++)
+		ret = add_slot(machine, mem, i, err);
+	if (ret < 0)
+		return ret;
 
-	for (size_t i = 0; ret == 0 && i < vmm_mem_region_count(machine->mem); i++)
-		ret = add_slot(machine, i, err);
+	ret = vmm_mem_space_new(mem, &machine->space);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "guest memory: %s", strerror(-ret));
+	mem = NULL; /* the space has it */
+	return 0;
+}
+
+/* Loading is one unit of work on guest memory. */
+static int load(struct machine *machine, struct vmm_error *err)
+{
+	struct vmm_mem_reader *reader = NULL;
+	int ret = vmm_mem_space_add_reader(machine->space, "loader", &reader);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "loader: %s", strerror(-ret));
+	ret = board_load(machine, vmm_mem_reader_begin(reader), err);
+	vmm_mem_space_remove_reader(machine->space, reader);
 	return ret;
 }
 
@@ -129,8 +150,8 @@ static int buses_new(struct machine *machine, struct vmm_error *err)
 typedef int (*step_fn)(struct machine *machine, struct vmm_error *err);
 
 static const step_fn steps[] = {
-	loop_new,  board_open_images, kvm_new,	  memory_new,  buses_new,
-	board_new, cpus_new,	      board_load, board_start, cpus_start,
+	loop_new,  board_open_images, kvm_new, memory_new,  buses_new,
+	board_new, cpus_new,	      load,    board_start, cpus_start,
 };
 
 static void machine_free(struct machine *machine)
@@ -142,7 +163,7 @@ static void machine_free(struct machine *machine)
 	vmm_bus_free(machine->ports);
 	vmm_bus_free(machine->mmio);
 	vmm_kvm_close(machine->kvm);
-	vmm_mem_free(machine->mem);
+	vmm_mem_space_free(machine->space);
 	vmm_event_free(machine->loop);
 }
 

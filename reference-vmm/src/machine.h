@@ -6,7 +6,7 @@
 #include <vmm/device.h>
 #include <vmm/event.h>
 #include <vmm/kvm.h>
-#include <vmm/memory.h>
+#include <vmm/memory-space.h>
 
 #include "options.h"
 #include "outcome.h"
@@ -22,7 +22,9 @@ struct machine {
 	struct vmm_event *loop;
 	struct vmm_kvm *kvm;
 	struct vmm_kvm_vm *vm;
-	struct vmm_mem *mem;
+	/* Guest memory. Its table is only to be had as a reader, for one unit of work: a
+	 * thread that touches it cannot forget to say when it is done. */
+	struct vmm_mem_space *space;
 	struct vmm_bus *ports;
 	struct vmm_bus *mmio;
 	struct board *board;
@@ -50,7 +52,7 @@ int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
 int board_new(struct machine *machine, struct vmm_error *err);
 
 /* Load the guest and give each vCPU its first state. */
-int board_load(struct machine *machine, struct vmm_error *err);
+int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_error *err);
 
 /* Take input from now on. */
 int board_start(struct machine *machine, struct vmm_error *err);
@@ -59,7 +61,7 @@ int board_start(struct machine *machine, struct vmm_error *err);
 void board_free(struct machine *machine);
 
 /* Write registers and the bytes at the program counter to @text, for a crash report. */
-void board_describe_cpu(struct machine *machine, struct vmm_kvm_vcpu *vcpu, char *text,
+void board_describe_cpu(const struct vmm_mem *mem, struct vmm_kvm_vcpu *vcpu, char *text,
 			size_t size);
 
 #endif

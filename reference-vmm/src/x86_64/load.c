@@ -94,7 +94,8 @@ int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
 /* Loading. */
 
 /* Write the ACPI tables where the loader's map has a place for them. */
-static int write_acpi(struct machine *machine, struct vmm_error *err)
+static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
+		      struct vmm_error *err)
 {
 	static const struct vmm_acpi_uart uart = { .port = COM1_PORT, .gsi = COM1_GSI };
 	struct vmm_acpi_machine acpi = VMM_ACPI_MACHINE_INIT;
@@ -117,7 +118,7 @@ static int write_acpi(struct machine *machine, struct vmm_error *err)
 	ret = vmm_acpi_machine_build(&acpi, VMM_LOAD_X86_ACPI, tables,
 				     VMM_LOAD_X86_ACPI_LEN, &len, err);
 	if (ret == 0) {
-		ret = vmm_mem_write(machine->mem, VMM_LOAD_X86_ACPI, tables, len);
+		ret = vmm_mem_write(mem, VMM_LOAD_X86_ACPI, tables, len);
 		if (ret < 0)
 			(void)vmm_error_set(err, ret, "ACPI tables: no memory at %#x",
 					    VMM_LOAD_X86_ACPI);
@@ -127,7 +128,7 @@ static int write_acpi(struct machine *machine, struct vmm_error *err)
 }
 
 /* Seed the guest's random numbers, which else wait for noise that a VM hardly has. */
-static int write_seed(struct machine *machine, uint64_t *out_gpa, struct vmm_error *err)
+static int write_seed(const struct vmm_mem *mem, uint64_t *out_gpa, struct vmm_error *err)
 {
 	uint8_t seed[32];
 	struct vmm_load_setup_data data = {
@@ -139,14 +140,14 @@ static int write_seed(struct machine *machine, uint64_t *out_gpa, struct vmm_err
 
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return vmm_error_set(err, -EIO, "no random numbers from the host");
-	ret = vmm_load_x86_setup_data(machine->mem, &data, 1, out_gpa, err);
+	ret = vmm_load_x86_setup_data(mem, &data, 1, out_gpa, err);
 	explicit_bzero(seed, sizeof(seed));
 	return ret;
 }
 
-static int load_images(struct machine *machine, struct vmm_load_map *map,
-		       struct vmm_load_result *kernel, struct vmm_load_range *initrd,
-		       struct vmm_error *err)
+static int load_images(struct machine *machine, const struct vmm_mem *mem,
+		       struct vmm_load_map *map, struct vmm_load_result *kernel,
+		       struct vmm_load_range *initrd, struct vmm_error *err)
 {
 	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
 	struct vmm_load_source source;
@@ -155,31 +156,30 @@ static int load_images(struct machine *machine, struct vmm_load_map *map,
 	opts.arch = VMM_LOAD_ARCH_X86_64;
 	opts.map = map;
 	source = source_of(machine->desc->kernel, machine->board->kernel_fd);
-	ret = vmm_load_kernel(machine->mem, &source, &opts, kernel, err);
+	ret = vmm_load_kernel(mem, &source, &opts, kernel, err);
 	if (ret < 0 || machine->board->initrd_fd < 0)
 		return ret;
 	source = source_of(machine->desc->initrd, machine->board->initrd_fd);
-	return vmm_load_initrd(machine->mem, map, kernel, &source, initrd, err);
+	return vmm_load_initrd(mem, map, kernel, &source, initrd, err);
 }
 
-static int load_guest(struct machine *machine, struct vmm_load_x86_entry *entry,
-		      struct vmm_error *err)
+static int load_guest(struct machine *machine, const struct vmm_mem *mem,
+		      struct vmm_load_x86_entry *entry, struct vmm_error *err)
 {
 	struct vmm_load_x86_opts opts = VMM_LOAD_X86_OPTS_INIT;
 	struct vmm_load_result kernel;
 	struct vmm_load_map map;
 	int ret;
 
-	ret = vmm_load_x86_map(machine->mem, &map, err);
+	ret = vmm_load_x86_map(mem, &map, err);
 	if (ret == 0)
-		ret = load_images(machine, &map, &kernel, &opts.initrd, err);
+		ret = load_images(machine, mem, &map, &kernel, &opts.initrd, err);
 	if (ret == 0)
-		ret = write_acpi(machine, err);
+		ret = write_acpi(machine, mem, err);
 	if (ret == 0)
-		ret = write_seed(machine, &opts.setup_data_gpa, err);
+		ret = write_seed(mem, &opts.setup_data_gpa, err);
 	if (ret == 0)
-		ret = vmm_load_x86_reset_vector(machine->mem,
-						POWER_PORT + VMM_SIO_POWER_RESET,
+		ret = vmm_load_x86_reset_vector(mem, POWER_PORT + VMM_SIO_POWER_RESET,
 						VMM_SIO_POWER_RESET_VALUE, err);
 	if (ret < 0)
 		return ret;
@@ -188,7 +188,7 @@ static int load_guest(struct machine *machine, struct vmm_load_x86_entry *entry,
 	opts.map = &map;
 	opts.cmdline = machine->desc->cmdline;
 	opts.rsdp_gpa = VMM_LOAD_X86_ACPI;
-	return vmm_load_x86_boot(machine->mem, &opts, entry, err);
+	return vmm_load_x86_boot(mem, &opts, entry, err);
 }
 
 /* The loader says how the first CPU starts; KVM's library knows how to tell KVM. */
@@ -233,11 +233,11 @@ static int set_up_cpus(struct machine *machine, const struct vmm_kvm_x86_boot *b
 	return ret;
 }
 
-int board_load(struct machine *machine, struct vmm_error *err)
+int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_error *err)
 {
 	struct vmm_load_x86_entry entry;
 	struct vmm_kvm_x86_boot boot;
-	int ret = load_guest(machine, &entry, err);
+	int ret = load_guest(machine, mem, &entry, err);
 
 	if (ret < 0)
 		return ret;

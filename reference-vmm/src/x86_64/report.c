@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <stdio.h>
-#include <sys/ioctl.h>
 
 #include <vmm/kvm-x86.h>
 
 #include "../machine.h"
 
 /* The bytes at the program counter, as far as they can be had. */
-static void describe_code(struct machine *machine, struct vmm_kvm_vcpu *vcpu,
+static void describe_code(const struct vmm_mem *mem, struct vmm_kvm_vcpu *vcpu,
 			  uint64_t rip, char *text, size_t size)
 {
 	struct kvm_translation where = { .linear_address = rip };
 	uint8_t code[16];
 	int len = 0;
 
-	if (ioctl(vmm_kvm_vcpu_get_fd(vcpu), KVM_TRANSLATE, &where) < 0 || !where.valid ||
-	    vmm_mem_read(machine->mem, where.physical_address, code, sizeof(code)) < 0) {
+	if (vmm_kvm_vcpu_translate(vcpu, &where) < 0 || !where.valid ||
+	    vmm_mem_read(mem, where.physical_address, code, sizeof(code)) < 0) {
 		(void)snprintf(text, size, "code: none at rip\n");
 		return;
 	}
@@ -24,7 +23,7 @@ static void describe_code(struct machine *machine, struct vmm_kvm_vcpu *vcpu,
 		len += snprintf(text + len, size - (size_t)len, " %02x", code[i]);
 }
 
-void board_describe_cpu(struct machine *machine, struct vmm_kvm_vcpu *vcpu, char *text,
+void board_describe_cpu(const struct vmm_mem *mem, struct vmm_kvm_vcpu *vcpu, char *text,
 			size_t size)
 {
 	struct kvm_sregs sregs;
@@ -38,5 +37,5 @@ void board_describe_cpu(struct machine *machine, struct vmm_kvm_vcpu *vcpu, char
 	}
 	len = vmm_kvm_x86_describe_regs(&regs, &sregs, text, size);
 	if (len < size)
-		describe_code(machine, vcpu, regs.rip, text + len, size - len);
+		describe_code(mem, vcpu, regs.rip, text + len, size - len);
 }
