@@ -183,8 +183,12 @@ class Packages:
         image = re.search(r"linux-image-[^ ,|]+", depends)
         if not image or not apt.field("busybox-static", "Version"):
             return None
-        names = [self._fetch(apt, package) for package in (image[0], "busybox-static")]
-        return names if all(names) else None
+        names = []
+        for package in (image[0], "busybox-static"):
+            names.append(self._fetch(apt, package))
+            if not names[-1]:
+                return None
+        return names
 
     def _fetch(self, apt, package):
         """Unpack one package; return the name of its directory, or None."""
