@@ -24,7 +24,12 @@ static MEM_NOINLINE int get_ptr_slow(const struct vmm_mem *mem, uint64_t gpa,
 int vmm_mem_get_ptr_for(const struct vmm_mem *mem, uint64_t gpa, uint64_t len,
 			uint32_t access, void **out)
 {
-	return get_ptr_slow(mem, gpa, len, access, out);
+	const struct mem_region *r = mem_guess(mem, gpa);
+
+	if (unlikely(len == 0 || !mem_fits(r, gpa, len) || (r->flags & VMM_MEM_READONLY)))
+		return get_ptr_slow(mem, gpa, len, access, out);
+	*out = r->host + (gpa - r->gpa);
+	return 0;
 }
 
 int vmm_mem_get_ptr(const struct vmm_mem *mem, uint64_t gpa, uint64_t len, void **out)
