@@ -176,7 +176,7 @@ int64_t vmm_mem_read_some(const struct vmm_mem *mem, uint64_t gpa, void *buf, si
 
 	if (len == 0)
 		return 0;
-	part = mem_extent(r, gpa, len < INT64_MAX ? len : INT64_MAX, VMM_MEM_ACCESS_READ);
+	part = mem_extent(r, gpa, len, VMM_MEM_ACCESS_READ);
 	if (part == 0)
 		return -EFAULT;
 	read_parts(r, gpa, buf, part);

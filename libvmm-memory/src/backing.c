@@ -45,7 +45,7 @@ static int check_range(const struct vmm_mem_region *cfg, struct vmm_error *err)
 		return vmm_error_at(err, -EINVAL, cfg->gpa, 0, cfg->len,
 				    "region at %#llx does not fit the address space",
 				    (unsigned long long)cfg->gpa);
-	if (cfg->fd_offset > INT64_MAX - cfg->len % INT64_MAX)
+	if (cfg->fd_offset > (uint64_t)INT64_MAX - cfg->len)
 		return vmm_error_at(err, -EINVAL, cfg->gpa, INT64_MAX, cfg->fd_offset,
 				    "file offset of the region is out of range");
 	return 0;
@@ -146,7 +146,7 @@ static int take_file(struct mem_backing *b, int fd, struct vmm_error *err)
 	return 0;
 }
 
-static int find_page_size(struct mem_backing *b, struct vmm_error *err)
+static int find_page_size(struct mem_backing *b, uint64_t gpa, struct vmm_error *err)
 {
 	int64_t huge = 0;
 
@@ -161,8 +161,8 @@ static int find_page_size(struct mem_backing *b, struct vmm_error *err)
 	if (huge > 0)
 		b->flags |= VMM_MEM_HUGETLB;
 	b->page_size = huge > 0 ? (uint64_t)huge : host_page_size();
-	if (b->len % b->page_size != 0 || b->fd_offset % b->page_size != 0)
-		return vmm_error_at(err, -EINVAL, b->fd_offset, b->page_size, b->len,
+	if ((b->len | b->fd_offset | gpa) % b->page_size != 0)
+		return vmm_error_at(err, -EINVAL, gpa, b->page_size, b->len,
 				    "region is not made of whole huge pages");
 	return 0;
 }
@@ -304,7 +304,7 @@ static int fill(struct mem_backing *b, const struct vmm_mem_region *cfg,
 	else if (file)
 		ret = make_file(b, err);
 	if (ret == 0)
-		ret = find_page_size(b, err);
+		ret = find_page_size(b, cfg->gpa, err);
 	if (ret == 0)
 		ret = map(b, cfg->gpa, err);
 	return ret == 0 ? advise(b, err) : ret;

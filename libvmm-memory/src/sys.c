@@ -96,7 +96,7 @@ int64_t mem_sys_hugetlb_size(int fd)
 
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	return fs.f_type == HUGETLBFS_MAGIC ? (int64_t)fs.f_bsize : 0;
+	return (uint32_t)fs.f_type == HUGETLBFS_MAGIC ? (int64_t)fs.f_bsize : 0;
 }
 
 int mem_sys_punch_hole(int fd, uint64_t offset, uint64_t len)

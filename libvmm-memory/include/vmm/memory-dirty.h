@@ -12,10 +12,11 @@
  * marking and clearing, and not set when asked; length 0 does nothing.
  *
  * Marking, asking, clearing and harvesting may run on any threads at once. No write
- * is lost: one that is not in a harvest is in the next. To let a page that is already
- * dirty cost only a load, harvest pays for the ordering with membarrier(2); where
- * that is missing, or denied by a filter when the bitmap is made, writers run a full
- * fence instead.
+ * is lost between harvests: one that is not in a harvest is in the next. (Clearing and
+ * resetting throw away; only a harvest is ordered against writers.) To let a page that
+ * is already dirty cost only a load, harvest pays for the ordering with membarrier(2);
+ * where that is missing, or denied by a filter when the bitmap is made, writers run a
+ * full fence instead.
  */
 
 #include <stdbool.h>

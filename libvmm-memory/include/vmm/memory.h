@@ -113,16 +113,17 @@ struct vmm_mem_dirty;
 struct vmm_mem_region {
 	/** Size of this structure; #VMM_MEM_REGION_INIT sets it, for both uses. */
 	size_t size;
-	/** First guest physical address; a multiple of the host page size. */
+	/** First guest physical address; a multiple of the page size of the backing, that
+	 *  is of the host page size unless it has huge pages. */
 	uint64_t gpa;
-	/** Length in bytes; a multiple of the host page size, not 0. */
+	/** Length in bytes; a multiple of the same, not 0. */
 	uint64_t len;
 	/** VMM_MEM_* */
 	uint32_t flags;
 	/** Backing file, -1 for none. As asked: borrowed, duplicated inside; as told: the
 	 *  table's own. A regular file must reach to the end of the region. */
 	int fd;
-	/** Offset of the region in that file; a multiple of the host page size. */
+	/** Offset of the region in that file; a multiple of the same. */
 	uint64_t fd_offset;
 	/** As told: address of the first byte in this process. As asked: NULL, or the
 	 *  caller's own page-aligned mapping, which stays the caller's and must outlive
