@@ -243,6 +243,11 @@ static const struct bad_chain bad_chains[] = {
 	  { { UINT64_MAX - 0xfff, 0x2000, W, 0 } },
 	  { { 0 } } },
 	{ "writes ROM", -EROFS, 0, { { MOCK_ROM, 1, W, 0 } }, { { 0 } } },
+	{ "writes ROM after reading it",
+	  -EROFS,
+	  0,
+	  { { MOCK_ROM, 1, N, 1 }, { MOCK_ROM, 1, W, 0 } },
+	  { { 0 } } },
 	{ "all of 4 GiB - 1", -EFAULT, 0, { { BUF, UINT32_MAX, 0, 0 } }, { { 0 } } },
 	{ "sum over 2^32",
 	  -EBADMSG,
@@ -479,6 +484,9 @@ static void more_than_the_queue_holds_breaks_it(void **state)
 		assert_int_equal(mock_add(r.m, &seg, 1, false), i);
 		assert_int_equal(rig_pop(&r), 0);
 	}
+	/* The next head would be good; what comes behind it cannot be. */
+	mock_raw_set(r.m, 3, BUF, 1, 0, 0);
+	mock_raw_driver(r.m)[2 + 3] = 3;
 	mock_raw_avail_idx(r.m, 5);
 	expect_broken(&r);
 	rig_stop(&r);
