@@ -28,6 +28,8 @@ static void check(struct vmm_sio_pl011 *p, bool line)
 	MUST(rx <= pl011_depth(p) && p->tx_len <= VMM_SIO_SERIAL_FIFO);
 	MUST(sio_ring_used(&p->ring) <= p->ring.size);
 	MUST(sio_fifo_len(&p->queue) <= VMM_SIO_SERIAL_QUEUE);
+	/* Room is told as soon as all is read. */
+	MUST(!p->want_room || rx > 0 || sio_fifo_len(&p->queue) > 0);
 	MUST(line == ((p->ris & p->imsc) != 0));
 	/* Nothing received, nothing to interrupt for. */
 	MUST(rx > 0 || !(p->ris & (INT_RX | INT_RT)));

@@ -36,6 +36,8 @@ static void check(struct vmm_sio_serial *s, const struct seen *seen)
 	MUST(rx <= depth && s->tx_len <= depth);
 	MUST(sio_ring_used(&s->ring) <= s->ring.size);
 	MUST(sio_fifo_len(&s->queue) <= VMM_SIO_SERIAL_QUEUE);
+	/* Room is told as soon as all is read. */
+	MUST(!s->want_room || rx > 0 || sio_fifo_len(&s->queue) > 0);
 	MUST(pending == seen->line && pending == vmm_sio_serial_irq_is_raised(s));
 	/* The short cut for THR is open only where it changes nothing else. */
 	MUST(s->plain_end == s->ring.head ||

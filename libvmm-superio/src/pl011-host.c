@@ -49,7 +49,7 @@ void vmm_sio_pl011_free(struct vmm_sio_pl011 *p)
 
 size_t vmm_sio_pl011_get_input_room(const struct vmm_sio_pl011 *p)
 {
-	return VMM_SIO_SERIAL_QUEUE - sio_fifo_len(&p->queue);
+	return p->want_room ? 0 : VMM_SIO_SERIAL_QUEUE - sio_fifo_len(&p->queue);
 }
 
 static bool queue_is_full(const struct vmm_sio_pl011 *p)
@@ -60,6 +60,10 @@ static bool queue_is_full(const struct vmm_sio_pl011 *p)
 size_t vmm_sio_pl011_receive(struct vmm_sio_pl011 *p, const uint8_t *data, size_t len)
 {
 	size_t n = 0;
+
+	/* It was full: the pause lasts until all is read, whoever calls. */
+	if (p->want_room)
+		return 0;
 
 	do {
 		while (n < len && !queue_is_full(p))
@@ -76,14 +80,12 @@ int vmm_sio_pl011_receive_fault(struct vmm_sio_pl011 *p, uint8_t data, uint32_t 
 {
 	if (faults == 0 || (faults & ~PL011_FAULTS))
 		return -EINVAL;
-	if (queue_is_full(p)) {
-		p->want_room = true;
+	if (p->want_room)
 		return -EAGAIN;
-	}
 
 	sio_fifo_push(&p->queue, (uint16_t)(data | faults << 8));
 	(void)pl011_fill_rx(p);
-	p->want_room = p->want_room || queue_is_full(p);
+	p->want_room = queue_is_full(p);
 	pl011_update(p);
 	return 0;
 }

@@ -51,7 +51,7 @@ void vmm_sio_serial_free(struct vmm_sio_serial *s)
 
 size_t vmm_sio_serial_get_input_room(const struct vmm_sio_serial *s)
 {
-	return VMM_SIO_SERIAL_QUEUE - sio_fifo_len(&s->queue);
+	return s->want_room ? 0 : VMM_SIO_SERIAL_QUEUE - sio_fifo_len(&s->queue);
 }
 
 static bool queue_is_full(const struct vmm_sio_serial *s)
@@ -62,6 +62,10 @@ static bool queue_is_full(const struct vmm_sio_serial *s)
 size_t vmm_sio_serial_receive(struct vmm_sio_serial *s, const uint8_t *data, size_t len)
 {
 	size_t n = 0;
+
+	/* It was full: the pause lasts until all is read, whoever calls. */
+	if (s->want_room)
+		return 0;
 
 	do {
 		while (n < len && !queue_is_full(s))
@@ -78,14 +82,12 @@ int vmm_sio_serial_receive_fault(struct vmm_sio_serial *s, uint8_t data, uint32_
 {
 	if (faults == 0 || (faults & ~LSR_FAULTS))
 		return -EINVAL;
-	if (queue_is_full(s)) {
-		s->want_room = true;
+	if (s->want_room)
 		return -EAGAIN;
-	}
 
 	sio_fifo_push(&s->queue, (uint16_t)(data | faults << 8));
 	(void)serial_fill_rx(s);
-	s->want_room = s->want_room || queue_is_full(s);
+	s->want_room = queue_is_full(s);
 	serial_update(s);
 	return 0;
 }

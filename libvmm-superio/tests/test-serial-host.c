@@ -96,6 +96,8 @@ static void input_beyond_fifo_and_queue_is_refused_and_room_is_told(void **state
 		assert_int_equal(rd(u, LSR), 0x61);
 		assert_int_equal(rd(u, RBR), data[i]);
 		assert_int_equal(u->input_ready, i + 1 == all);
+		if (i + 1 < all)
+			assert_int_equal(vmm_sio_serial_receive(u->s, data, 1), 0);
 	}
 	assert_int_equal(rd(u, LSR), 0x60);
 	assert_int_equal(u->input_ready, 1);

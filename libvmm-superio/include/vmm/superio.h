@@ -299,6 +299,8 @@ VMM_API void vmm_sio_serial_write(struct vmm_sio_serial *s, uint8_t offset,
 /**
  * Hand characters from the host to the guest. As many are taken as the receive FIFO and
  * a queue of #VMM_SIO_SERIAL_QUEUE behind it have room for; the guest loses none of them.
+ * Once the queue was full, nothing is taken until the guest has read all of it: it must
+ * leave its interrupt handler now and then.
  * In loopback, and while flow control holds the line, they wait in the queue. At most one
  * rise of the interrupt line per call.
  *
