@@ -16,10 +16,10 @@ VMM_BEGIN_DECLS
 /**
  * @defgroup debugexit Debug exit
  *
- * | Offset | Access | Register |
- * |--------|--------|---------------------------------------------------------------------|
- * | 0      | w      | status: 1, 2 or 4 bytes; ends the VMM | | 0      | r      | the
- * last status, 0 before the first                                 |
+ * | Offset | Access | Register                              |
+ * |--------|--------|---------------------------------------|
+ * | 0      | w      | status: 1, 2 or 4 bytes; ends the VMM |
+ * | 0      | r      | the last status, 0 before the first   |
  * @{
  */
 
@@ -134,10 +134,10 @@ VMM_API VMM_MUST_USE int vmm_sio_debug_exit_restore(
 /**
  * @defgroup boottimer Boot timer
  *
- * | Offset | Access | Register |
- * |--------|--------|---------------------------------------------------------------------|
- * | 0      | w      | mark this moment with a number of the guest's choice | | 0      | r
- * | how many marks were made, at most 2^32-1                            |
+ * | Offset | Access | Register                                             |
+ * |--------|--------|------------------------------------------------------|
+ * | 0      | w      | mark this moment with a number of the guest's choice |
+ * | 0      | r      | how many marks were made, at most 2^32-1             |
  * @{
  */
 

@@ -10,22 +10,22 @@
  *
  * Arm PrimeCell UART r1p4 (DDI 0183), FIFOs 16 deep:
  *
- * | Offset  | Access | Register  | Behaviour                                           |
- * |---------|--------|-----------|-----------------------------------------------------|
- * | 000     | r      | UARTDR    | character, and 8 FE, 9 PE, 10 BE, 11 OE             |
- * | 000     | w      | UARTDR    | to the output ring, in no time                      |
- * | 004     | rw     | UARTRSR   | faults of the last character read, and OE; writing
- * clears | | 018     | r      | UARTFR    | 0 CTS 1 DSR 2 DCD 3 BUSY 4 RXFE 5 TXFF 6 RXFF
- * 7 TXFE 8 RI | | 020     | rw     | UARTILPR  | kept only | | 024 028 | rw     | IBRD
- * FBRD | divisor; see vmm_sio_pl011_get_baud()               | | 02C     | rw     |
- * UARTLCR_H | 0 break, 4 FIFO enable; the rest is kept only       | | 030     | rw     |
- * UARTCR    | 0 enable, 7 loopback, 9 receive, 13:10 modem lines; the rest is kept only |
- * | 034     | rw     | UARTIFLS  | 5:3 receive and 2:0 transmit level                  |
- * | 038     | rw     | UARTIMSC  | 10:0                                                |
- * | 03C 040 | r      | RIS MIS   | 0 RI 1 CTS 2 DCD 3 DSR 4 RX 5 TX 6 RT 7 FE 8 PE 9 BE
- * 10 OE | | 044     | w      | UARTICR   | clears bits of RIS | | 048     | rw     |
- * UARTDMACR | 2:0, kept only                                      | | FE0-FFF | r      |
- * IDs       | 11 10 14 00 0D F0 05 B1                             |
+ * | Offset  | Access | Register  | Behaviour                                                                 |
+ * |---------|--------|-----------|---------------------------------------------------------------------------|
+ * | 000     | r      | UARTDR    | character, and 8 FE, 9 PE, 10 BE, 11 OE                                   |
+ * | 000     | w      | UARTDR    | to the output ring, in no time                                            |
+ * | 004     | rw     | UARTRSR   | faults of the last character read, and OE; writing clears                 |
+ * | 018     | r      | UARTFR    | 0 CTS 1 DSR 2 DCD 3 BUSY 4 RXFE 5 TXFF 6 RXFF 7 TXFE 8 RI                 |
+ * | 020     | rw     | UARTILPR  | kept only                                                                 |
+ * | 024 028 | rw     | IBRD FBRD | divisor; see vmm_sio_pl011_get_baud()                                     |
+ * | 02C     | rw     | UARTLCR_H | 0 break, 4 FIFO enable; the rest is kept only                             |
+ * | 030     | rw     | UARTCR    | 0 enable, 7 loopback, 9 receive, 13:10 modem lines; the rest is kept only |
+ * | 034     | rw     | UARTIFLS  | 5:3 receive and 2:0 transmit level                                        |
+ * | 038     | rw     | UARTIMSC  | 10:0                                                                      |
+ * | 03C 040 | r      | RIS MIS   | 0 RI 1 CTS 2 DCD 3 DSR 4 RX 5 TX 6 RT 7 FE 8 PE 9 BE 10 OE                |
+ * | 044     | w      | UARTICR   | clears bits of RIS                                                        |
+ * | 048     | rw     | UARTDMACR | 2:0, kept only                                                            |
+ * | FE0-FFF | r      | IDs       | 11 10 14 00 0D F0 05 B1                                                   |
  *
  * All else reads 0 and ignores writes; the two low bits of an offset are ignored.
  *

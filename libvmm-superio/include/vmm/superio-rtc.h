@@ -70,17 +70,17 @@ struct vmm_sio_rtc_opts {
  *
  * Arm PrimeCell RTC (DDI 0224): a 32-bit counter of seconds and a match register.
  *
- * | Offset  | Access | Register | Behaviour                                            |
- * |---------|--------|----------|------------------------------------------------------|
- * | 000     | r      | RTCDR    | the counter                                          |
- * | 004     | rw     | RTCMR    | match: RIS is set when the counter becomes equal     |
- * | 008     | rw     | RTCLR    | writing loads the counter; reads what was loaded, 0 at
- * first | | 00C     | rw     | RTCCR    | bit 0 reads 1: it runs from the start, and
- * cannot be stopped | | 010     | rw     | RTCIMSC  | bit 0: let RIS interrupt | | 014 |
- * r      | RTCRIS   | bit 0: match                                         | | 018     |
- * r      | RTCMIS   | RIS and IMSC                                         | | 01C     |
- * w      | RTCICR   | bit 0 clears RIS                                     | | FE0-FFF |
- * r      | IDs      | 31 10 04 00 0D F0 05 B1                              |
+ * | Offset  | Access | Register | Behaviour                                                    |
+ * |---------|--------|----------|--------------------------------------------------------------|
+ * | 000     | r      | RTCDR    | the counter                                                  |
+ * | 004     | rw     | RTCMR    | match: RIS is set when the counter becomes equal             |
+ * | 008     | rw     | RTCLR    | writing loads the counter; reads what was loaded, 0 at first |
+ * | 00C     | rw     | RTCCR    | bit 0 reads 1: it runs from the start, and cannot be stopped |
+ * | 010     | rw     | RTCIMSC  | bit 0: let RIS interrupt                                     |
+ * | 014     | r      | RTCRIS   | bit 0: match                                                 |
+ * | 018     | r      | RTCMIS   | RIS and IMSC                                                 |
+ * | 01C     | w      | RTCICR   | bit 0 clears RIS                                             |
+ * | FE0-FFF | r      | IDs      | 31 10 04 00 0D F0 05 B1                                      |
  *
  * All else reads 0 and ignores writes; the two low bits of an offset are ignored. RIS
  * stays until it is cleared, and is not set again before the next match: a counter

@@ -52,19 +52,19 @@ VMM_BEGIN_DECLS
  *
  * Eight registers, National Semiconductor PC16550D. "DLAB" is bit 7 of LCR.
  *
- * | Offset | Access     | Register | Bits kept, and what differs from the chip |
- * |--------|------------|----------|------------------------------------------------------|
- * | 0      | r, DLAB=0  | RBR      | oldest received character; 0 when there is none | |
- * 0      | w, DLAB=0  | THR      | to the output ring, in no time                       |
- * | 1      | rw, DLAB=0 | IER      | bits 3:0; 0 to 1 of bit 1 with THRE set interrupts |
- * | 0, 1   | rw, DLAB=1 | DLL, DLM | divisor; see vmm_sio_serial_get_baud() | | 2      |
- * r          | IIR      | 6, 4, C, 2, 0 or 1 in bits 3:0; C0 while FIFOs are on | | 2 | w
- * | FCR      | 0 enable, 1 and 2 reset, 3 DMA (kept only), 7:6 trigger | | 3      | rw |
- * LCR      | all; bit 6 break, bit 7 DLAB; the rest is kept only  | | 4      | rw | MCR
- * | bits 4:0; bit 4 loopback                             | | 5      | r          | LSR |
- * DR, OE, PE, FE, BI, THRE, TEMT, error in FIFO        | | 6      | r          | MSR |
- * lines and their deltas; reading clears the deltas    | | 7      | rw         | SCR |
- * all                                                  |
+ * | Offset | Access     | Register | Bits kept, and what differs from the chip               |
+ * |--------|------------|----------|---------------------------------------------------------|
+ * | 0      | r, DLAB=0  | RBR      | oldest received character; 0 when there is none         |
+ * | 0      | w, DLAB=0  | THR      | to the output ring, in no time                          |
+ * | 1      | rw, DLAB=0 | IER      | bits 3:0; 0 to 1 of bit 1 with THRE set interrupts      |
+ * | 0, 1   | rw, DLAB=1 | DLL, DLM | divisor; see vmm_sio_serial_get_baud()                  |
+ * | 2      | r          | IIR      | 6, 4, C, 2, 0 or 1 in bits 3:0; C0 while FIFOs are on   |
+ * | 2      | w          | FCR      | 0 enable, 1 and 2 reset, 3 DMA (kept only), 7:6 trigger |
+ * | 3      | rw         | LCR      | all; bit 6 break, bit 7 DLAB; the rest is kept only     |
+ * | 4      | rw         | MCR      | bits 4:0; bit 4 loopback                                |
+ * | 5      | r          | LSR      | DR, OE, PE, FE, BI, THRE, TEMT, error in FIFO           |
+ * | 6      | r          | MSR      | lines and their deltas; reading clears the deltas       |
+ * | 7      | rw         | SCR      | all                                                     |
  *
  * Writes to LSR and MSR are ignored. Offsets above 7 read 0 and ignore writes.
  *
@@ -425,27 +425,28 @@ VMM_API VMM_MUST_USE int vmm_sio_serial_restore(struct vmm_sio_serial *s,
  * An i8042 with a PS/2 keyboard (scan code set 2, translated to set 1 as the controller
  * does) and a PS/2 mouse with three buttons.
  *
- * | Offset | Access | Register |
- * |--------|--------|---------------------------------------------------------------------|
- * | 0      | r      | output buffer; the last byte again when it is empty | | 0      | w
- * | byte to the keyboard, or the argument of the command before         | | 4      | r |
- * status: 0 output full, 2 system flag, 3 last write was a command, 4 not locked, 5
- * output is the mouse's | | 4      | w      | command, below |
+ * | Offset | Access | Register                                                                                                |
+ * |--------|--------|---------------------------------------------------------------------------------------------------------|
+ * | 0      | r      | output buffer; the last byte again when it is empty                                                     |
+ * | 0      | w      | byte to the keyboard, or the argument of the command before                                             |
+ * | 4      | r      | status: 0 output full, 2 system flag, 3 last write was a command, 4 not locked, 5 output is the mouse's |
+ * | 4      | w      | command, below                                                                                          |
  *
- * | Command  | What it does                                                             |
- * |----------|--------------------------------------------------------------------------|
- * | 20 to 3F | read byte 0 to 1F of the controller's memory; byte 0 is the configuration
- * | | 60 to 7F | write it | | A7 A8    | disable, enable the mouse | | A9 AB    | test
- * the mouse's and the keyboard's interface: 00, no fault              | | AA       | self
- * test: 55                                                            | | AD AE    |
- * disable, enable the keyboard                                             | | C0 D0    |
- * read the input port (80), the output port                                | | D1       |
- * write the output port: bit 0 = 0 resets the machine, bit 1 is A20        | | D2 D3    |
- * put the argument into the output buffer as from the keyboard, the mouse  | | D4       |
- * send the argument to the mouse                                           | | DD DF    |
- * A20 off, on                                                              | | E0       |
- * read the test inputs: 00                                                 | | F0 to FF |
- * pulse output lines whose bit is 0; bit 0 resets the machine              |
+ * | Command  | What it does                                                              |
+ * |----------|---------------------------------------------------------------------------|
+ * | 20 to 3F | read byte 0 to 1F of the controller's memory; byte 0 is the configuration |
+ * | 60 to 7F | write it                                                                  |
+ * | A7 A8    | disable, enable the mouse                                                 |
+ * | A9 AB    | test the mouse's and the keyboard's interface: 00, no fault               |
+ * | AA       | self test: 55                                                             |
+ * | AD AE    | disable, enable the keyboard                                              |
+ * | C0 D0    | read the input port (80), the output port                                 |
+ * | D1       | write the output port: bit 0 = 0 resets the machine, bit 1 is A20         |
+ * | D2 D3    | put the argument into the output buffer as from the keyboard, the mouse   |
+ * | D4       | send the argument to the mouse                                            |
+ * | DD DF    | A20 off, on                                                               |
+ * | E0       | read the test inputs: 00                                                  |
+ * | F0 to FF | pulse output lines whose bit is 0; bit 0 resets the machine               |
  *
  * Others are ignored. Configuration: 0 keyboard interrupt, 1 mouse interrupt, 2 system
  * flag, 4 keyboard disabled, 5 mouse disabled, 6 translate; bit 7 reads 0. At power-on
@@ -681,11 +682,11 @@ VMM_API VMM_MUST_USE int vmm_sio_i8042_restore(struct vmm_sio_i8042 *dev,
  * The registers that the FADT of a hardware-reduced machine names, one byte each (ACPI
  * 6.5, 4.8.3.6 and 4.8.3.7). They are dense, so one range of #VMM_SIO_POWER_PORTS serves.
  *
- * | Offset | Access | Register |
+ * | Offset | Access | Register                                                            |
  * |--------|--------|---------------------------------------------------------------------|
- * | 0      | rw     | sleep control: 4:2 SLP_TYPx, 5 SLP_EN (reads 0); the rest reads 0 |
- * | 1      | r      | sleep status: 0, because the machine never wakes (WAK_STS is bit 7)
- * | | 2      | w      | reset: writing the reset value resets; reads 0 |
+ * | 0      | rw     | sleep control: 4:2 SLP_TYPx, 5 SLP_EN (reads 0); the rest reads 0   |
+ * | 1      | r      | sleep status: 0, because the machine never wakes (WAK_STS is bit 7) |
+ * | 2      | w      | reset: writing the reset value resets; reads 0                      |
  * @{
  */
 
