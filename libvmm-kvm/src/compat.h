@@ -60,6 +60,16 @@ struct kvm_compat_counter_offset {
 
 #define KVM_COMPAT_SET_COUNTER_OFFSET _IOW(KVMIO, 0xb5, struct kvm_compat_counter_offset)
 
+struct kvm_compat_writable_masks {
+	__u64 addr;
+	__u32 range;
+	__u32 reserved[13];
+};
+
+/* 3 * 8 * 8: op1 of 0, 1 or 3, CRm and op2 of 0 to 7. */
+#define KVM_COMPAT_ID_REGS 192
+#define KVM_COMPAT_GET_WRITABLE_MASKS _IOR(KVMIO, 0xb6, struct kvm_compat_writable_masks)
+
 #define KVM_COMPAT_CAP_USER_MEMORY2 231
 #define KVM_COMPAT_CAP_MEMORY_ATTRIBUTES 233
 #define KVM_COMPAT_CAP_GUEST_MEMFD 234

@@ -234,6 +234,8 @@ static void thin_calls_ask_what_they_are_named_after(void **state)
 {
 	const struct kvm_arm_copy_mte_tags copy = { .length = 4096 };
 	struct kvm_vcpu_init init = { 0 };
+	struct kvm_vcpu_events events = { 0 };
+	uint64_t masks[192];
 	FAKE_MACHINE m = machine();
 
 	assert_int_equal(vmm_kvm_vm_get_preferred_target(m.vm, &init), 0);
@@ -241,6 +243,13 @@ static void thin_calls_ask_what_they_are_named_after(void **state)
 	assert_int_equal(vmm_kvm_vcpu_arm64_finalize(m.vcpu, KVM_ARM_VCPU_SVE), 0);
 	assert_int_equal(fake.last_request, KVM_ARM_VCPU_FINALIZE);
 	assert_int_equal(vmm_kvm_vm_set_counter_offset(m.vm, 7), 0);
+	assert_int_equal(vmm_kvm_vcpu_arm64_get_events(m.vcpu, &events), 0);
+	assert_int_equal(fake.last_request, KVM_GET_VCPU_EVENTS);
+	assert_int_equal(vmm_kvm_vcpu_arm64_set_events(m.vcpu, &events), 0);
+	assert_int_equal(fake.last_request, KVM_SET_VCPU_EVENTS);
+	assert_int_equal(vmm_kvm_vm_get_writable_masks(m.vm, 0, masks, 192), 0);
+	assert_int_equal(vmm_kvm_vm_get_writable_masks(m.vm, 0, masks, 191), -EINVAL);
+	assert_int_equal(vmm_kvm_vm_get_writable_masks(m.vm, 1, masks, 192), -EINVAL);
 	assert_int_equal(vmm_kvm_vm_copy_mte_tags(m.vm, &copy), 0);
 	assert_int_equal(fake.last_request, KVM_ARM_MTE_COPY_TAGS);
 }

@@ -762,6 +762,82 @@ static void thin_calls_ask_what_they_are_named_after(void **state)
 	assert_int_equal(fake.last_arg, 2600000);
 }
 
+static struct kvm_hyperv_eventfd hyperv;
+static struct kvm_enc_region encrypted;
+static int tsc_answer;
+
+static int answer_foreign(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case KVM_HYPERV_EVENTFD:
+		memcpy(&hyperv, arg, sizeof(hyperv));
+		return 0;
+	case KVM_MEMORY_ENCRYPT_REG_REGION:
+	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
+		memcpy(&encrypted, arg, sizeof(encrypted));
+		return 0;
+	case KVM_GET_TSC_KHZ:
+		return tsc_answer;
+	case KVM_GET_SUPPORTED_HV_CPUID:
+		((struct kvm_cpuid2 *)arg)->nent = 2;
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void other_interfaces_go_through(void **state)
+{
+	const struct kvm_xen_hvm_config config = { 0 };
+	struct kvm_xen_hvm_attr vm_attr = { 0 };
+	struct kvm_xen_vcpu_attr vcpu_attr = { 0 };
+	struct vmm_kvm_x86_cpuid *cpuid = NULL;
+	FAKE_MACHINE m = fake_machine();
+	uint32_t khz = 5;
+
+	fake.answer = answer_foreign;
+	assert_int_equal(vmm_kvm_vm_set_hyperv_eventfd(m.vm, 9, 4), 0);
+	assert_int_equal(hyperv.conn_id, 9);
+	assert_int_equal(hyperv.fd, 4);
+	assert_int_equal(hyperv.flags, 0);
+	assert_int_equal(vmm_kvm_vm_set_hyperv_eventfd(m.vm, 9, -1), 0);
+	assert_int_equal(hyperv.flags, KVM_HYPERV_EVENTFD_DEASSIGN);
+	assert_int_equal(vmm_kvm_get_hyperv_cpuid(m.kvm, &cpuid), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 2);
+	vmm_kvm_x86_cpuid_free(cpuid);
+
+	assert_int_equal(vmm_kvm_vm_set_xen_config(m.vm, &config), 0);
+	assert_int_equal(fake.last_request, KVM_XEN_HVM_CONFIG);
+	assert_int_equal(vmm_kvm_vm_get_xen_attr(m.vm, &vm_attr), 0);
+	assert_int_equal(fake.last_request, KVM_XEN_HVM_GET_ATTR);
+	assert_int_equal(vmm_kvm_vm_set_xen_attr(m.vm, &vm_attr), 0);
+	assert_int_equal(fake.last_request, KVM_XEN_HVM_SET_ATTR);
+	assert_int_equal(vmm_kvm_vcpu_get_xen_attr(m.vcpu, &vcpu_attr), 0);
+	assert_int_equal(fake.last_request, KVM_XEN_VCPU_GET_ATTR);
+	assert_int_equal(vmm_kvm_vcpu_set_xen_attr(m.vcpu, &vcpu_attr), 0);
+	assert_int_equal(fake.last_request, KVM_XEN_VCPU_SET_ATTR);
+
+	assert_int_equal(vmm_kvm_vm_encrypt_op(m.vm, NULL), 0);
+	assert_int_equal(fake.last_request, KVM_MEMORY_ENCRYPT_OP);
+	assert_int_equal(vmm_kvm_vm_add_encrypted(m.vm, (void *)0x4000, 0x2000), 0);
+	assert_int_equal(fake.last_request, KVM_MEMORY_ENCRYPT_REG_REGION);
+	assert_int_equal(encrypted.addr, 0x4000);
+	assert_int_equal(encrypted.size, 0x2000);
+	assert_int_equal(vmm_kvm_vm_remove_encrypted(m.vm, (void *)0x4000, 0x2000), 0);
+	assert_int_equal(fake.last_request, KVM_MEMORY_ENCRYPT_UNREG_REGION);
+
+	assert_int_equal(vmm_kvm_vm_set_tsc_khz(m.vm, 1000000), 0);
+	assert_int_equal(fake.last_arg, 1000000);
+	tsc_answer = -EIO;
+	assert_int_equal(vmm_kvm_vm_get_tsc_khz(m.vm, &khz), -EOPNOTSUPP);
+	tsc_answer = -ENOTTY;
+	assert_int_equal(vmm_kvm_vm_get_tsc_khz(m.vm, &khz), -ENOTTY);
+	assert_int_equal(khz, 5);
+	tsc_answer = 2600000;
+	assert_int_equal(vmm_kvm_vm_get_tsc_khz(m.vm, &khz), 0);
+	assert_int_equal(khz, 2600000);
+}
+
 static unsigned int probe_runs;
 static uint32_t probe_reason;
 static int probe_answer;
@@ -844,6 +920,7 @@ int main(void)
 		cmocka_unit_test(registers_are_described),
 		cmocka_unit_test(a_nested_state_is_as_long_as_it_says),
 		cmocka_unit_test(a_filter_of_events_is_bounded),
+		cmocka_unit_test(other_interfaces_go_through),
 		cmocka_unit_test(thin_calls_ask_what_they_are_named_after),
 		cmocka_unit_test(the_probe_believes_only_the_right_result),
 	};

@@ -18,6 +18,7 @@
 VMM_BEGIN_DECLS
 
 struct kvm_arm_copy_mte_tags;
+struct kvm_vcpu_events;
 struct kvm_vcpu_init;
 
 /**
@@ -51,6 +52,14 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_init(struct vmm_kvm_vcpu *vcpu,
  */
 VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_finalize(struct vmm_kvm_vcpu *vcpu,
 						     uint32_t feature);
+
+/** Read the pending SError. @retval 0 done */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_get_events(struct vmm_kvm_vcpu *vcpu,
+						       struct kvm_vcpu_events *out);
+
+/** Inject an SError. @retval 0 done @retval -EINVAL this host cannot say its syndrome */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_set_events(
+    struct vmm_kvm_vcpu *vcpu, const struct kvm_vcpu_events *events);
 
 /** Return the id of general register @p n: x0 to x30, 31 is the stack pointer, 32 the
  *  program counter, 33 the processor state. A pure function. */
@@ -175,6 +184,21 @@ VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_start(struct vmm_kvm_arm64_gic_device
  * kernel cannot (before 6.4) */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_set_counter_offset(struct vmm_kvm_vm *vm,
 						       uint64_t offset);
+
+/**
+ * Read which bits of the identification registers a VMM may change.
+ *
+ * @param vm         the machine
+ * @param range      which registers; 0
+ * @param[out] masks a word for each register of the range
+ * @param count      words, 192 for range 0
+ * @retval 0        done
+ * @retval -EINVAL  no such range, or not that many words
+ * @retval -ENOTTY  the kernel cannot (before 6.7)
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_writable_masks(struct vmm_kvm_vm *vm,
+						       uint32_t range, uint64_t *masks,
+						       size_t count);
 
 /** Copy memory tags of the guest. @return bytes copied, or -errno */
 VMM_API VMM_MUST_USE int64_t

@@ -29,6 +29,9 @@ struct kvm_sregs2;
 struct kvm_translation;
 struct kvm_vcpu_events;
 struct kvm_x86_mce;
+struct kvm_xen_hvm_config;
+struct kvm_xen_hvm_attr;
+struct kvm_xen_vcpu_attr;
 struct kvm_xcrs;
 
 /**
@@ -175,6 +178,66 @@ VMM_API VMM_MUST_USE int vmm_kvm_vm_set_pmu_filter(struct vmm_kvm_vm *vm, uint32
 /** Set it; of the flags only KVM_CLOCK_REALTIME. @retval 0 done @retval -EINVAL flags */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm,
 					      const struct kvm_clock_data *clock);
+
+/** @} */
+
+/**
+ * @name Other hypervisors' interfaces, and encrypted guests
+ * @{
+ */
+
+/** Set the frequency of the time stamp counters of vCPUs that are made from now on.
+ *  @retval 0 done @retval -EINVAL this host cannot scale to @p khz, or a vCPU exists */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_tsc_khz(struct vmm_kvm_vm *vm, uint32_t khz);
+
+/** Read it. @param[out] out kHz @retval 0 done @retval -EOPNOTSUPP it has no known one */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_tsc_khz(struct vmm_kvm_vm *vm, uint32_t *out);
+
+/** Give a machine an eventfd for a Hyper-V connection, or take it back if @p fd is -1.
+ *  @retval 0 done @retval -EEXIST it has one @retval -ENOENT it has none */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_hyperv_eventfd(struct vmm_kvm_vm *vm,
+						       uint32_t conn_id, int fd);
+
+/** Set up the Xen interface of a machine. @retval 0 done @retval -EINVAL unknown flags */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_xen_config(
+    struct vmm_kvm_vm *vm, const struct kvm_xen_hvm_config *config);
+
+/** Read an attribute of the Xen interface, the one that `type` names. @retval 0 done */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_get_xen_attr(struct vmm_kvm_vm *vm,
+						 struct kvm_xen_hvm_attr *inout);
+
+/** Set an attribute of the Xen interface. @retval 0 done */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_set_xen_attr(struct vmm_kvm_vm *vm,
+						 const struct kvm_xen_hvm_attr *attr);
+
+/** Read an attribute of a vCPU's Xen interface, the one that `type` names. */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_xen_attr(struct vmm_kvm_vcpu *vcpu,
+						   struct kvm_xen_vcpu_attr *inout);
+
+/** Set an attribute of a vCPU's Xen interface. @retval 0 done */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_xen_attr(struct vmm_kvm_vcpu *vcpu,
+						   const struct kvm_xen_vcpu_attr *attr);
+
+/**
+ * Do an operation of an encrypted machine (SEV, TDX).
+ *
+ * @param vm         the machine
+ * @param[in,out] op the command, such as `struct kvm_sev_cmd`; NULL asks whether there
+ * are any
+ * @retval 0        done
+ * @retval -ENOTTY  this host cannot do that
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_encrypt_op(struct vmm_kvm_vm *vm, void *op);
+
+/** Pin memory that an encrypted machine uses: @p host is page-aligned. @retval 0 done
+ *  @retval -ENOTTY this host cannot do that @retval -EINVAL not an encrypted machine */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_add_encrypted(struct vmm_kvm_vm *vm, void *host,
+						  uint64_t len);
+
+/** Undo vmm_kvm_vm_add_encrypted() with the same arguments. @retval -EINVAL no such
+ *  region */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_remove_encrypted(struct vmm_kvm_vm *vm, void *host,
+						     uint64_t len);
 
 /** @} */
 
@@ -494,6 +557,10 @@ VMM_API void vmm_kvm_x86_cpuid_remove(struct vmm_kvm_x86_cpuid *cpuid, uint32_t 
  */
 VMM_API VMM_MUST_USE int vmm_kvm_get_supported_cpuid(const struct vmm_kvm *kvm,
 						     struct vmm_kvm_x86_cpuid **out);
+
+/** Get the Hyper-V leaves that KVM can give a guest; as the call above. */
+VMM_API VMM_MUST_USE int vmm_kvm_get_hyperv_cpuid(const struct vmm_kvm *kvm,
+						  struct vmm_kvm_x86_cpuid **out);
 
 /** Get what KVM can emulate although the host lacks it; as the call above. */
 VMM_API VMM_MUST_USE int vmm_kvm_get_emulated_cpuid(const struct vmm_kvm *kvm,

@@ -28,6 +28,17 @@ int vmm_kvm_vcpu_arm64_finalize(struct vmm_kvm_vcpu *vcpu, uint32_t feature)
 	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_ARM_VCPU_FINALIZE, &arg);
 }
 
+int vmm_kvm_vcpu_arm64_get_events(struct vmm_kvm_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_GET_VCPU_EVENTS, out);
+}
+
+int vmm_kvm_vcpu_arm64_set_events(struct vmm_kvm_vcpu *vcpu,
+				  const struct kvm_vcpu_events *events)
+{
+	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_SET_VCPU_EVENTS, events);
+}
+
 uint64_t vmm_kvm_arm64_core_reg(uint32_t n)
 {
 	/* All of them are 64 bits wide and lie one after the other; the id counts in

@@ -144,6 +144,18 @@ int vmm_kvm_vm_set_counter_offset(struct vmm_kvm_vm *vm, uint64_t offset)
 	return kvm_ioctl_zero(vm->sys, vm->fd, KVM_COMPAT_SET_COUNTER_OFFSET, &arg);
 }
 
+int vmm_kvm_vm_get_writable_masks(struct vmm_kvm_vm *vm, uint32_t range, uint64_t *masks,
+				  size_t count)
+{
+	struct kvm_compat_writable_masks arg = { .addr = (uintptr_t)masks,
+						 .range = range };
+
+	/* The kernel writes the masks of all registers of the range. */
+	if (range != 0 || count < KVM_COMPAT_ID_REGS)
+		return -EINVAL;
+	return kvm_ioctl_zero(vm->sys, vm->fd, KVM_COMPAT_GET_WRITABLE_MASKS, &arg);
+}
+
 int64_t vmm_kvm_vm_copy_mte_tags(struct vmm_kvm_vm *vm,
 				 const struct kvm_arm_copy_mte_tags *copy)
 {

@@ -18,6 +18,17 @@ int vmm_kvm_vcpu_arm64_finalize(struct vmm_kvm_vcpu *vcpu, uint32_t feature)
 	return -EOPNOTSUPP;
 }
 
+int vmm_kvm_vcpu_arm64_get_events(struct vmm_kvm_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_arm64_set_events(struct vmm_kvm_vcpu *vcpu,
+				  const struct kvm_vcpu_events *events)
+{
+	return -EOPNOTSUPP;
+}
+
 uint64_t vmm_kvm_arm64_core_reg(uint32_t n)
 {
 	return 0;
@@ -55,6 +66,12 @@ int vmm_kvm_arm64_gic_start(struct vmm_kvm_arm64_gic_device *gic)
 }
 
 int vmm_kvm_vm_set_counter_offset(struct vmm_kvm_vm *vm, uint64_t offset)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_writable_masks(struct vmm_kvm_vm *vm, uint32_t range, uint64_t *masks,
+				  size_t count)
 {
 	return -EOPNOTSUPP;
 }

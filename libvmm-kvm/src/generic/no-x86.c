@@ -78,6 +78,63 @@ int vmm_kvm_vm_set_clock(struct vmm_kvm_vm *vm, const struct kvm_clock_data *clo
 	return -EOPNOTSUPP;
 }
 
+int vmm_kvm_vm_set_tsc_khz(struct vmm_kvm_vm *vm, uint32_t khz)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_tsc_khz(struct vmm_kvm_vm *vm, uint32_t *out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_hyperv_eventfd(struct vmm_kvm_vm *vm, uint32_t conn_id, int fd)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_xen_config(struct vmm_kvm_vm *vm,
+			      const struct kvm_xen_hvm_config *config)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_get_xen_attr(struct vmm_kvm_vm *vm, struct kvm_xen_hvm_attr *inout)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_set_xen_attr(struct vmm_kvm_vm *vm, const struct kvm_xen_hvm_attr *attr)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_get_xen_attr(struct vmm_kvm_vcpu *vcpu, struct kvm_xen_vcpu_attr *inout)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_set_xen_attr(struct vmm_kvm_vcpu *vcpu,
+			      const struct kvm_xen_vcpu_attr *attr)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_encrypt_op(struct vmm_kvm_vm *vm, void *op)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_add_encrypted(struct vmm_kvm_vm *vm, void *host, uint64_t len)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_remove_encrypted(struct vmm_kvm_vm *vm, void *host, uint64_t len)
+{
+	return -EOPNOTSUPP;
+}
+
 int vmm_kvm_vcpu_get_regs(struct vmm_kvm_vcpu *vcpu, struct kvm_regs *out)
 {
 	return -EOPNOTSUPP;
@@ -319,6 +376,11 @@ void vmm_kvm_x86_cpuid_remove(struct vmm_kvm_x86_cpuid *cpuid, uint32_t function
 }
 
 int vmm_kvm_get_supported_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_get_hyperv_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
 {
 	return -EOPNOTSUPP;
 }

@@ -155,6 +155,11 @@ int vmm_kvm_get_supported_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cp
 	return get_growing(kvm->sys, kvm->fd, KVM_GET_SUPPORTED_CPUID, out);
 }
 
+int vmm_kvm_get_hyperv_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
+{
+	return get_growing(kvm->sys, kvm->fd, KVM_GET_SUPPORTED_HV_CPUID, out);
+}
+
 int vmm_kvm_get_emulated_cpuid(const struct vmm_kvm *kvm, struct vmm_kvm_x86_cpuid **out)
 {
 	return get_growing(kvm->sys, kvm->fd, KVM_GET_EMULATED_CPUID, out);
