@@ -19,6 +19,28 @@ static inline const char *test_machine(size_t i, struct vmm_acpi_machine *out)
 		{ .gpa = UINT64_C(0x4000000000), .len = 0x200, .gsi = 23 },
 	};
 	static const uint32_t ids[] = { 0, 2, 254, 255, 4000 };
+	static const struct vmm_acpi_pci pci = {
+		.ecam_gpa = 0xe0000000,
+		.mmio32_gpa = 0xc0000000,
+		.mmio32_len = 0x20000000,
+		.mmio64_gpa = UINT64_C(0x4000000000),
+		.mmio64_len = UINT64_C(0x4000000000),
+		.pin_gsi = { 16, 17, 18, 19 },
+		.last_bus = 255,
+	};
+	static const uint32_t cpu_node[] = { 0, 0, 1, 1, 1 };
+	static const struct vmm_acpi_numa_memory memory[] = {
+		{ .gpa = 0, .len = 0xc0000000, .node = 0 },
+		{ .gpa = UINT64_C(0x100000000), .len = 0x40000000, .node = 1 },
+	};
+	static const uint8_t distance[] = { 10, 20, 21, 10 };
+	static const struct vmm_acpi_numa numa = {
+		.node_count = 2,
+		.cpu_node = cpu_node,
+		.memory = memory,
+		.memory_count = 2,
+		.distance = distance,
+	};
 	struct vmm_acpi_machine m = VMM_ACPI_MACHINE_INIT;
 
 	switch (i) {
@@ -55,6 +77,20 @@ static inline const char *test_machine(size_t i, struct vmm_acpi_machine *out)
 		m.cpu_count = 300;
 		*out = m;
 		return "300 CPUs";
+	case 4:
+		m.cpu_count = 5;
+		m.apic_ids = ids;
+		m.pci = &pci;
+		m.numa = &numa;
+		m.hpet_gpa = 0xfed00000;
+		m.vmgenid_gpa = UINT64_C(0x1ffffff00);
+		m.vmgenid_gsi = 13;
+		m.power_button_gsi = 12;
+		m.uarts = uarts;
+		m.uart_count = 1;
+		m.flags = VMM_ACPI_HAS_CONSOLE;
+		*out = m;
+		return "PCI and NUMA";
 	default:
 		return NULL;
 	}

@@ -209,7 +209,7 @@ static void a_machine_that_cannot_be_is_refused(void **state)
 	TRY((m.cpu_count = 3, m.apic_ids = twice), -EINVAL,
 	    "CPUs 0 and 2 both have APIC id 1");
 	TRY(m.apic_ids = too_high, -EINVAL, "APIC id out of range");
-	TRY(m.flags = 4, -EINVAL, "unknown flags");
+	TRY(m.flags = 8, -EINVAL, "unknown flags");
 	TRY(m.reserved_ = 1, -EINVAL, "unknown flags");
 	TRY(m.s5_type = 8, -EINVAL, "sleep type");
 	TRY(m.sleep_control_port = 0x600, -EINVAL, "come in pairs");
@@ -233,6 +233,94 @@ static void a_machine_that_cannot_be_is_refused(void **state)
 #undef TRY
 	assert_int_equal(vmm_acpi_header_write(table, 35, "TEST", 1), -EINVAL);
 	assert_int_equal(vmm_acpi_header_write(table, 36, "TES", 1), -EINVAL);
+}
+
+static void further_parts_of_a_machine_are_checked(void **state)
+{
+	static const uint32_t nodes[] = { 0, 1, 1, 1, 2 };
+	static const uint8_t far[] = { 10, 10, 20, 10 }, self[] = { 11, 20, 20, 10 };
+	struct vmm_acpi_numa_memory memory = { .gpa = 0, .len = 1, .node = 0 };
+	struct vmm_acpi_machine good, m;
+	struct vmm_acpi_pci pci;
+	struct vmm_acpi_numa numa;
+
+#define TRY(change, text)                       \
+	do {                                    \
+		test_machine(4, &good);         \
+		m = good;                       \
+		pci = *good.pci;                \
+		numa = *good.numa;              \
+		m.pci = &pci;                   \
+		m.numa = &numa;                 \
+		change;                         \
+		refuse(&m, GPA, -EINVAL, text); \
+	} while (0)
+	TRY(pci.ecam_gpa = 0, "PCI configuration space");
+	TRY(pci.ecam_gpa = 0xe0080000, "PCI configuration space");
+	TRY(pci.mmio32_len = UINT64_C(0x40000001), "PCI window");
+	TRY(pci.mmio64_gpa = UINT64_MAX, "PCI window");
+	TRY(pci.pin_gsi[3] = 24, "a PCI pin has interrupt 24");
+	TRY(numa.node_count = 0, "number of nodes");
+	TRY(numa.node_count = 65, "number of nodes");
+	TRY(numa.memory_count = 4097, "number of memory ranges");
+	TRY(numa.cpu_node = nodes, "node of a CPU");
+	TRY((memory.node = 2, numa.memory = &memory, numa.memory_count = 1),
+	    "node of memory");
+	TRY((memory.node = 0, memory.len = 0, numa.memory = &memory,
+	     numa.memory_count = 1),
+	    "memory of a node");
+	TRY((memory.len = 2, memory.gpa = UINT64_MAX, numa.memory = &memory,
+	     numa.memory_count = 1),
+	    "memory of a node");
+	TRY(numa.distance = far, "distance of two nodes");
+	TRY(numa.distance = self, "distance of two nodes");
+	TRY(m.hpet_gpa = 0xfed00001, "HPET or generation id");
+	TRY(m.vmgenid_gpa = 4, "HPET or generation id");
+	TRY(m.vmgenid_gsi = 24, "the generation id has interrupt 24");
+	TRY(m.uart_count = 0, "a console without a UART");
+#undef TRY
+}
+
+static void further_tables_say_what_they_were_told(void **state)
+{
+	struct vmm_acpi_machine m;
+	const uint8_t *t;
+
+	build(4, &m);
+	t = find("MCFG");
+	assert_int_equal(get_le32(t + 4), 60);
+	assert_true(get_le64(t + 44) == 0xe0000000);
+	assert_memory_equal(t + 52, "\0\0\0\xff\0\0\0\0", 8);
+	t = find("HPET");
+	assert_true(get_le64(t + 44) == 0xfed00000);
+	t = find("SPCR");
+	assert_int_equal(get_le64(t + 44), 0x3f8);
+	assert_int_equal(get_le32(t + 54), 4);
+	t = find("SRAT");
+	assert_int_equal(get_le32(t + 4), 48 + 3 * 16 + 2 * 24 + 2 * 40);
+	assert_memory_equal(t + 48 + 16, "\0\x10\0\2\1\0\0\0", 8);
+	assert_memory_equal(t + 48 + 48, "\2\x18\0\0\1\0\0\0\xff\0\0\0\1\0\0\0", 16);
+	t = find("SLIT");
+	assert_int_equal(get_le64(t + 36), 2);
+	assert_memory_equal(t + 44, "\x0a\x14\x15\x0a", 4);
+	build(1, &m);
+	assert_null(find("MCFG"));
+	assert_null(find("SRAT"));
+}
+
+/* A caller that was built before the structure grew. */
+static void an_older_description_still_works(void **state)
+{
+	struct vmm_acpi_machine m;
+	size_t len;
+
+	test_machine(4, &m);
+	m.flags = 0;
+	m.size = offsetof(struct vmm_acpi_machine, pci);
+	assert_int_equal(vmm_acpi_machine_build(&m, GPA, blob, sizeof(blob), &len, NULL),
+			 0);
+	assert_null(find("MCFG"));
+	assert_null(find("HPET"));
 }
 
 static void further_tables_and_aml_are_put_in(void **state)
@@ -523,6 +611,9 @@ int main(void)
 		cmocka_unit_test(ids_that_need_more_than_8_bits_are_x2apic),
 		cmocka_unit_test(the_size_is_checked_before_a_byte_is_written),
 		cmocka_unit_test(a_machine_that_cannot_be_is_refused),
+		cmocka_unit_test(further_parts_of_a_machine_are_checked),
+		cmocka_unit_test(further_tables_say_what_they_were_told),
+		cmocka_unit_test(an_older_description_still_works),
 		cmocka_unit_test(further_tables_and_aml_are_put_in),
 		cmocka_unit_test(names_are_encoded_as_the_specification_says),
 		cmocka_unit_test(only_the_first_mistake_counts),

@@ -230,6 +230,50 @@ struct vmm_acpi_virtio_mmio {
 	uint32_t reserved_;
 };
 
+/** A PCI Express host bridge with its configuration space in memory (ECAM). */
+struct vmm_acpi_pci {
+	/** Configuration space, 1 MiB for each bus; a multiple of 1 MiB. */
+	uint64_t ecam_gpa;
+	/** Window for 32-bit BARs; length 0: none. */
+	uint64_t mmio32_gpa;
+	uint64_t mmio32_len;
+	/** Window for 64-bit BARs; length 0: none. */
+	uint64_t mmio64_gpa;
+	uint64_t mmio64_len;
+	/** Interrupts of the pins INTA to INTD of device 0, level-triggered, active high;
+	 * the next device has them turned by one. #VMM_ACPI_NO_GSI in the first: no pins,
+	 * MSI only. */
+	uint32_t pin_gsi[4];
+	/** Highest bus number; the first is 0. */
+	uint8_t last_bus;
+	/** Zero. */
+	uint8_t reserved_[7];
+};
+
+/** A range of memory and the node that it is near to. */
+struct vmm_acpi_numa_memory {
+	uint64_t gpa;
+	uint64_t len;
+	uint32_t node;
+	/** Zero. */
+	uint32_t reserved_;
+};
+
+/** Which CPU and which memory is near to which (SRAT, SLIT). */
+struct vmm_acpi_numa {
+	/** Nodes, 1 to 64. */
+	uint32_t node_count;
+	/** Zero. */
+	uint32_t reserved_;
+	/** Node of each CPU. */
+	const uint32_t *cpu_node;
+	const struct vmm_acpi_numa_memory *memory;
+	size_t memory_count;
+	/** Row by row, node_count * node_count: 10 to oneself, more to others; NULL: no
+	 *  SLIT. */
+	const uint8_t *distance;
+};
+
 /** Further bytes: a whole table, or AML. */
 struct vmm_acpi_bytes {
 	const void *data;
@@ -239,6 +283,8 @@ struct vmm_acpi_bytes {
 /** Devices that the guest is told of in FADT; without the flag it does not look. */
 #define VMM_ACPI_HAS_I8042 (UINT32_C(1) << 0)
 #define VMM_ACPI_HAS_CMOS_RTC (UINT32_C(1) << 1)
+/** Tell the guest that its console is the first UART (SPCR). */
+#define VMM_ACPI_HAS_CONSOLE (UINT32_C(1) << 2)
 
 /** A machine. Arrays are borrowed. */
 struct vmm_acpi_machine {
@@ -278,20 +324,36 @@ struct vmm_acpi_machine {
 	/** Further tables, header and checksum included. */
 	const struct vmm_acpi_bytes *tables;
 	size_t table_count;
+	/** PCI, NULL for none. */
+	const struct vmm_acpi_pci *pci;
+	/** Distances, NULL for none. */
+	const struct vmm_acpi_numa *numa;
+	/** Address of an HPET; 0 for none. */
+	uint64_t hpet_gpa;
+	/** Address of the 16 bytes of the VM generation id, a multiple of 8; 0 for none.
+	 */
+	uint64_t vmgenid_gpa;
+	/** Interrupt that says that the generation id changed, edge-triggered;
+	 *  #VMM_ACPI_NO_GSI: it never does. */
+	uint32_t vmgenid_gsi;
+	/** Zero. */
+	uint32_t reserved2_;
 };
 
 /** Defaults: one CPU, power-off value 5, nothing else. */
 #define VMM_ACPI_MACHINE_INIT                                                           \
 	{                                                                               \
 		sizeof(struct vmm_acpi_machine), 0, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 5, \
-		    VMM_ACPI_NO_GSI, 0, NULL, 0, NULL, 0, { NULL, 0 }, NULL, 0          \
+		    VMM_ACPI_NO_GSI, 0, NULL, 0, NULL, 0, { NULL, 0 }, NULL, 0, NULL,   \
+		    NULL, 0, 0, VMM_ACPI_NO_GSI, 0                                      \
 	}
 
 /**
  * Write the tables of a machine into a buffer, as they will lie in guest memory.
  *
  * The root pointer is the first thing in it, so @p gpa is what boot protocols want. Then
- * follow XSDT, FADT, MADT, DSDT and the caller's tables, each at a multiple of 16.
+ * follow XSDT, FADT, DSDT, MADT, those of MCFG, HPET, SPCR, SRAT and SLIT that the
+ * machine has, and the caller's tables, each at a multiple of 16.
  *
  * @param machine      the description
  * @param gpa          guest address that the buffer will have, a multiple of 16

@@ -90,34 +90,84 @@ static void put_cmos_rtc(struct vmm_acpi_aml *aml)
 	vmm_acpi_aml_end(aml);
 }
 
-/* Hardware-reduced machines have no fixed button: a generic event device (5.6.9) turns
- * an interrupt into a notification of the button. */
-static void put_power_button(struct vmm_acpi_aml *aml, uint32_t gsi)
+static void put_power_button(struct vmm_acpi_aml *aml)
 {
 	vmm_acpi_aml_begin_device(aml, "PWRB");
 	vmm_acpi_aml_put_name(aml, "_HID");
 	vmm_acpi_aml_put_eisa_id(aml, "PNP0C0C");
 	vmm_acpi_aml_end(aml);
+}
 
+/* Virtual Machine Generation ID, Microsoft 2012: a package of both halves of the address.
+ */
+static void put_vmgenid(struct vmm_acpi_aml *aml, uint64_t gpa)
+{
+	vmm_acpi_aml_begin_device(aml, "VGEN");
+	vmm_acpi_aml_put_name(aml, "_HID");
+	vmm_acpi_aml_put_string(aml, "LVMM0001");
+	vmm_acpi_aml_put_name(aml, "_CID");
+	vmm_acpi_aml_put_string(aml, "VM_Gen_Counter");
+	vmm_acpi_aml_put_name(aml, "_DDN");
+	vmm_acpi_aml_put_string(aml, "VM_Gen_Counter");
+	vmm_acpi_aml_put_name(aml, "ADDR");
+	vmm_acpi_aml_begin_package(aml, 2);
+	vmm_acpi_aml_put_int(aml, gpa & UINT32_MAX);
+	vmm_acpi_aml_put_int(aml, gpa >> 32);
+	vmm_acpi_aml_end(aml);
+	vmm_acpi_aml_end(aml);
+}
+
+/* Interrupts that stand for a notification of a device. */
+struct event {
+	uint32_t gsi;
+	const char *device;
+};
+
+/* Hardware-reduced machines have no general-purpose events: a generic event device
+ * (5.6.9) turns interrupts into notifications. */
+static void put_event_device(struct vmm_acpi_aml *aml, const struct event *events,
+			     size_t count)
+{
 	vmm_acpi_aml_begin_device(aml, "GED");
 	vmm_acpi_aml_put_name(aml, "_HID");
 	vmm_acpi_aml_put_string(aml, "ACPI0013");
 	put_uid(aml, 0);
 	vmm_acpi_aml_put_name(aml, "_CRS");
 	vmm_acpi_aml_begin_resources(aml);
-	vmm_acpi_aml_put_irq(aml, gsi, 0);
+	for (size_t i = 0; i < count; i++)
+		vmm_acpi_aml_put_irq(aml, events[i].gsi, 0);
 	vmm_acpi_aml_end(aml);
 	vmm_acpi_aml_begin_method(aml, "_EVT", 1, 1);
-	vmm_acpi_aml_begin_if(aml);
-	vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_LEQUAL);
-	vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_ARG0);
-	vmm_acpi_aml_put_int(aml, gsi);
-	vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_NOTIFY);
-	vmm_acpi_aml_put_path(aml, "PWRB");
-	vmm_acpi_aml_put_int(aml, 0x80);
+	for (size_t i = 0; i < count; i++) {
+		vmm_acpi_aml_begin_if(aml);
+		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_LEQUAL);
+		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_ARG0);
+		vmm_acpi_aml_put_int(aml, events[i].gsi);
+		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_NOTIFY);
+		vmm_acpi_aml_put_path(aml, events[i].device);
+		vmm_acpi_aml_put_int(aml, 0x80);
+		vmm_acpi_aml_end(aml);
+	}
 	vmm_acpi_aml_end(aml);
 	vmm_acpi_aml_end(aml);
-	vmm_acpi_aml_end(aml);
+}
+
+static void put_events(struct vmm_acpi_aml *aml, const struct vmm_acpi_machine *m)
+{
+	struct event events[2];
+	size_t n = 0;
+
+	if (m->power_button_gsi != VMM_ACPI_NO_GSI) {
+		put_power_button(aml);
+		events[n++] = (struct event){ m->power_button_gsi, "PWRB" };
+	}
+	if (m->vmgenid_gpa) {
+		put_vmgenid(aml, m->vmgenid_gpa);
+		if (m->vmgenid_gsi != VMM_ACPI_NO_GSI)
+			events[n++] = (struct event){ m->vmgenid_gsi, "VGEN" };
+	}
+	if (n)
+		put_event_device(aml, events, n);
 }
 
 static void put_s5(struct vmm_acpi_aml *aml, uint8_t type)
@@ -143,8 +193,9 @@ void acpi_dsdt(struct vmm_acpi_aml *aml, const struct vmm_acpi_machine *m)
 		put_i8042(aml);
 	if (m->flags & VMM_ACPI_HAS_CMOS_RTC)
 		put_cmos_rtc(aml);
-	if (m->power_button_gsi != VMM_ACPI_NO_GSI)
-		put_power_button(aml, m->power_button_gsi);
+	put_events(aml, m);
+	if (m->pci)
+		acpi_pci(aml, m->pci);
 	if (m->extra_aml.len)
 		vmm_acpi_aml_put_raw(aml, m->extra_aml.data, m->extra_aml.len);
 	vmm_acpi_aml_end(aml);

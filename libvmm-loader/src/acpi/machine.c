@@ -13,15 +13,28 @@
 #define TABLES_MAX 64u
 #define ALIGN UINT64_C(16)
 
-/* XSDT points at FADT, MADT and what the caller adds; FADT points at the DSDT. */
-#define OWN_IN_XSDT 2u
+#define FLAGS (VMM_ACPI_HAS_I8042 | VMM_ACPI_HAS_CMOS_RTC | VMM_ACPI_HAS_CONSOLE)
+
+/* Tables behind the FADT that hold no addresses of each other. */
+static const struct {
+	size_t (*len)(const struct vmm_acpi_machine *m);
+	void (*write)(uint8_t *out, const struct vmm_acpi_machine *m);
+} own[] = {
+	{ acpi_madt_len, acpi_madt }, { acpi_mcfg_len, acpi_mcfg },
+	{ acpi_hpet_len, acpi_hpet }, { acpi_spcr_len, acpi_spcr },
+	{ acpi_srat_len, acpi_srat }, { acpi_slit_len, acpi_slit },
+};
+
+#define OWN_COUNT (sizeof(own) / sizeof(own[0]))
 
 /* Where each table goes, as offsets into the buffer. */
 struct plan {
 	uint64_t xsdt;
+	size_t xsdt_len;
 	uint64_t fadt;
-	uint64_t madt;
 	uint64_t dsdt;
+	/* 0: the machine has no such table. */
+	uint64_t own[OWN_COUNT];
 	uint64_t tables[TABLES_MAX];
 	uint64_t end;
 };
@@ -90,6 +103,84 @@ static int check_devices(const struct vmm_acpi_machine *m, struct vmm_error *err
 	return ret;
 }
 
+static int check_window(uint64_t gpa, uint64_t len, uint64_t max, struct vmm_error *err)
+{
+	uint64_t last;
+
+	if (len == 0 || (!range_last(gpa, len, &last) && last <= max))
+		return 0;
+	return bad(err, gpa, max, len, "PCI window");
+}
+
+static int check_pci(const struct vmm_acpi_machine *m, struct vmm_error *err)
+{
+	const struct vmm_acpi_pci *p = m->pci;
+	int ret;
+
+	if (p->ecam_gpa == 0 || p->ecam_gpa % (1 << 20) || p->ecam_gpa >> 52)
+		return bad(err, p->ecam_gpa, 1 << 20, p->ecam_gpa,
+			   "address of PCI configuration space");
+	ret = check_window(p->mmio32_gpa, p->mmio32_len, UINT32_MAX, err);
+	if (ret == 0)
+		ret = check_window(p->mmio64_gpa, p->mmio64_len, UINT64_MAX >> 12, err);
+	for (size_t i = 0; i < 4 && ret == 0 && p->pin_gsi[0] != VMM_ACPI_NO_GSI; i++)
+		ret = check_gsi(m, p->pin_gsi[i], "a PCI pin", err);
+	return ret;
+}
+
+static int check_distances(const struct vmm_acpi_numa *n, struct vmm_error *err)
+{
+	for (uint32_t i = 0; n->distance && i < n->node_count * n->node_count; i++) {
+		bool self = i / n->node_count == i % n->node_count;
+
+		if (self ? n->distance[i] != 10 : n->distance[i] <= 10)
+			return bad(err, i, 10, n->distance[i], "distance of two nodes");
+	}
+	return 0;
+}
+
+static int check_numa(const struct vmm_acpi_machine *m, struct vmm_error *err)
+{
+	const struct vmm_acpi_numa *n = m->numa;
+	uint64_t last;
+
+	if (n->node_count == 0 || n->node_count > 64 || n->reserved_)
+		return bad(err, 0, 64, n->node_count, "number of nodes");
+	if (n->memory_count > DEVICES_MAX)
+		return bad(err, 0, DEVICES_MAX, n->memory_count,
+			   "number of memory ranges");
+	for (uint32_t i = 0; i < m->cpu_count; i++)
+		if (n->cpu_node[i] >= n->node_count)
+			return bad(err, i, n->node_count - 1, n->cpu_node[i],
+				   "node of a CPU");
+	for (size_t i = 0; i < n->memory_count; i++) {
+		const struct vmm_acpi_numa_memory *r = &n->memory[i];
+
+		if (r->node >= n->node_count || r->reserved_)
+			return bad(err, i, n->node_count - 1, r->node, "node of memory");
+		if (r->len == 0 || range_last(r->gpa, r->len, &last))
+			return bad(err, r->gpa, 1, r->len, "memory of a node");
+	}
+	return check_distances(n, err);
+}
+
+/* What came later than the first version of the structure. */
+static int check_more(const struct vmm_acpi_machine *m, struct vmm_error *err)
+{
+	int ret = m->pci ? check_pci(m, err) : 0;
+
+	if (ret == 0 && m->numa)
+		ret = check_numa(m, err);
+	if (ret == 0 && (m->hpet_gpa % 1024 || m->vmgenid_gpa % 8 || m->reserved2_))
+		ret = bad(err, m->hpet_gpa, 1024, m->vmgenid_gpa,
+			  "address of HPET or generation id");
+	if (ret == 0 && m->vmgenid_gpa && m->vmgenid_gsi != VMM_ACPI_NO_GSI)
+		ret = check_gsi(m, m->vmgenid_gsi, "the generation id", err);
+	if (ret == 0 && (m->flags & VMM_ACPI_HAS_CONSOLE) && m->uart_count == 0)
+		ret = bad(err, 0, 1, 0, "a console without a UART");
+	return ret;
+}
+
 static int check_tables(const struct vmm_acpi_machine *m, struct vmm_error *err)
 {
 	if (m->table_count > TABLES_MAX)
@@ -116,7 +207,7 @@ static int check(const struct vmm_acpi_machine *m, uint64_t gpa, struct vmm_erro
 
 	if (gpa & (ALIGN - 1))
 		return bad(err, gpa, ALIGN, gpa, "address that is not a multiple of 16");
-	if (m->flags & ~(VMM_ACPI_HAS_I8042 | VMM_ACPI_HAS_CMOS_RTC) || m->reserved_)
+	if (m->flags & ~FLAGS || m->reserved_)
 		return bad(err, 0, 0, m->flags, "unknown flags");
 	if (m->s5_type > 7)
 		return bad(err, 0, 7, m->s5_type, "sleep type");
@@ -130,6 +221,8 @@ static int check(const struct vmm_acpi_machine *m, uint64_t gpa, struct vmm_erro
 		ret = check_devices(m, err);
 	if (ret == 0 && m->power_button_gsi != VMM_ACPI_NO_GSI)
 		ret = check_gsi(m, m->power_button_gsi, "the power button", err);
+	if (ret == 0)
+		ret = check_more(m, err);
 	return ret < 0 ? ret : check_tables(m, err);
 }
 
@@ -143,15 +236,22 @@ static uint64_t next_place(uint64_t *at, uint64_t len)
 
 static struct plan make_plan(const struct vmm_acpi_machine *m, size_t aml_len)
 {
+	/* FADT and what the caller adds are always there. */
+	size_t entries = 1 + m->table_count, len;
 	uint64_t at = 0;
 	struct plan p = { 0 };
 
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		entries += own[i].len(m) ? 1 : 0;
+	p.xsdt_len = VMM_ACPI_HEADER_LEN + 8 * entries;
 	(void)next_place(&at, RSDP_LEN);
-	p.xsdt =
-	    next_place(&at, VMM_ACPI_HEADER_LEN + 8 * (OWN_IN_XSDT + m->table_count));
+	p.xsdt = next_place(&at, p.xsdt_len);
 	p.fadt = next_place(&at, FADT_LEN);
-	p.madt = next_place(&at, acpi_madt_len(m));
 	p.dsdt = next_place(&at, VMM_ACPI_HEADER_LEN + aml_len);
+	for (size_t i = 0; i < OWN_COUNT; i++) {
+		len = own[i].len(m);
+		p.own[i] = len ? next_place(&at, len) : 0;
+	}
 	for (size_t i = 0; i < m->table_count; i++)
 		p.tables[i] = next_place(&at, m->tables[i].len);
 	p.end = at;
@@ -162,20 +262,25 @@ static void write_tables(const struct vmm_acpi_machine *m, const struct plan *p,
 			 uint64_t gpa, const uint8_t *aml, size_t aml_len, uint8_t *buf)
 {
 	uint8_t *xsdt = buf + p->xsdt, *dsdt = buf + p->dsdt;
-	size_t xsdt_len = VMM_ACPI_HEADER_LEN + 8 * (OWN_IN_XSDT + m->table_count);
+	uint8_t *entry = xsdt + VMM_ACPI_HEADER_LEN;
 
 	memset(buf, 0, p->end);
 	acpi_rsdp(buf, gpa + p->xsdt);
-	put_le64(xsdt + VMM_ACPI_HEADER_LEN, gpa + p->fadt);
-	put_le64(xsdt + VMM_ACPI_HEADER_LEN + 8, gpa + p->madt);
-	for (size_t i = 0; i < m->table_count; i++) {
-		put_le64(xsdt + VMM_ACPI_HEADER_LEN + 8 * (OWN_IN_XSDT + i),
-			 gpa + p->tables[i]);
-		memcpy(buf + p->tables[i], m->tables[i].data, m->tables[i].len);
-	}
-	(void)!vmm_acpi_header_write(xsdt, xsdt_len, "XSDT", 1);
 	acpi_fadt(buf + p->fadt, m, gpa + p->dsdt);
-	acpi_madt(buf + p->madt, m);
+	put_le64(entry, gpa + p->fadt);
+	entry += 8;
+	for (size_t i = 0; i < OWN_COUNT; i++) {
+		if (!p->own[i])
+			continue;
+		own[i].write(buf + p->own[i], m);
+		put_le64(entry, gpa + p->own[i]);
+		entry += 8;
+	}
+	for (size_t i = 0; i < m->table_count; i++, entry += 8) {
+		memcpy(buf + p->tables[i], m->tables[i].data, m->tables[i].len);
+		put_le64(entry, gpa + p->tables[i]);
+	}
+	(void)!vmm_acpi_header_write(xsdt, p->xsdt_len, "XSDT", 1);
 	memcpy(dsdt + VMM_ACPI_HEADER_LEN, aml, aml_len);
 	(void)!vmm_acpi_header_write(dsdt, VMM_ACPI_HEADER_LEN + aml_len, "DSDT", 2);
 }

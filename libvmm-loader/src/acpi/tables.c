@@ -121,7 +121,7 @@ uint32_t acpi_apic_id(const struct vmm_acpi_machine *m, uint32_t cpu)
 }
 
 /* Whether a CPU needs the wider entry; its number must fit the narrow one as well. */
-static int is_x2apic(const struct vmm_acpi_machine *m, uint32_t cpu)
+int acpi_is_x2apic(const struct vmm_acpi_machine *m, uint32_t cpu)
 {
 	return acpi_apic_id(m, cpu) > XAPIC_ID_MAX || cpu > XAPIC_ID_MAX;
 }
@@ -131,8 +131,8 @@ size_t acpi_madt_len(const struct vmm_acpi_machine *m)
 	size_t len = MADT_HEAD_LEN + IOAPIC_LEN + LAPIC_NMI_LEN, wide = 0;
 
 	for (uint32_t i = 0; i < m->cpu_count; i++) {
-		wide += is_x2apic(m, i) ? 1 : 0;
-		len += is_x2apic(m, i) ? X2APIC_LEN : LAPIC_LEN;
+		wide += acpi_is_x2apic(m, i) ? 1 : 0;
+		len += acpi_is_x2apic(m, i) ? X2APIC_LEN : LAPIC_LEN;
 	}
 	return len + (wide ? X2APIC_NMI_LEN : 0);
 }
@@ -164,8 +164,8 @@ void acpi_madt(uint8_t *out, const struct vmm_acpi_machine *m)
 	memset(out, 0, len);
 	put_le32(out + VMM_ACPI_HEADER_LEN, m->lapic_gpa ? m->lapic_gpa : 0xfee00000);
 	for (uint32_t i = 0; i < m->cpu_count; i++) {
-		wide |= is_x2apic(m, i);
-		p = put_cpu(p, i, acpi_apic_id(m, i), is_x2apic(m, i));
+		wide |= acpi_is_x2apic(m, i);
+		p = put_cpu(p, i, acpi_apic_id(m, i), acpi_is_x2apic(m, i));
 	}
 
 	p[0] = 1;
