@@ -161,7 +161,8 @@ def run_nested(options, command):
     machine = Machine(options.arch, packages, options.cpus, options.memory, bool(terminal))
     session = Session(machine, terminal)
     try:
-        machine.start(make_image(packages, options.arch, payload, kind, terminal, machine))
+        config = l1_config(kind, terminal, machine)
+        machine.start(make_image(initramfs.base(packages, options.arch), payload, config))
         return session.run()
     except TimedOut as error:
         raise timed_out(options, session.console) from error
@@ -172,15 +173,18 @@ def run_nested(options, command):
             terminal.restore()
 
 
-def make_image(packages, arch, payload, kind, terminal, machine):
-    """Return a descriptor of the whole initramfs, which is nowhere in a file system."""
-    rows, columns = terminal.size() if terminal else (0, 0)
+def l1_config(kind, terminal, machine):
+    """The line that the nested machine's init reads."""
     outputs = ["tty" if terminal and os.isatty(fd) else "pipe" for fd in (1, 2)]
-    config = f"{kind} {' '.join(outputs)} {machine.last_port} {rows} {columns}\n"
+    rows, columns = terminal.size() if terminal else (0, 0)
+    return f"{kind} {' '.join(outputs)} {machine.last_port} {rows} {columns}\n"
+
+
+def make_image(base, payload, config):
+    """Return a descriptor of the whole initramfs, which is in no file system."""
     image = os.memfd_create("initramfs")
-    with open(initramfs.base(packages, arch), "rb") as base, \
-            open(image, "wb", closefd=False) as out:
-        shutil.copyfileobj(base, out)
+    with open(base, "rb") as source, open(image, "wb", closefd=False) as out:
+        shutil.copyfileobj(source, out)
         try:
             payload.write(out, config)
         except OSError as error:

@@ -13,6 +13,8 @@ from .errors import Failure
 from .packages import write_atomically
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# What is the harness' own in the nested machine.
+OWN = "/.with-kvm"
 INIT = os.path.join(HERE, "l1-init.sh")
 
 # Directories that are one in the nested machine, as on a merged-/usr Debian.
@@ -94,10 +96,11 @@ def _build(packages, arch):
     tree.data("/etc/passwd", PASSWD)
     tree.data("/etc/group", GROUP)
     tree.data("/etc/hosts", HOSTS)
-    tree.file("/usr/bin/busybox", packages.busybox)
+    tree.file(f"{OWN}/bin/busybox", packages.busybox)
     for name in applets(packages.busybox):
+        tree.symlink(f"/usr/bin/{name}", f"{OWN}/bin/busybox")
         if name != "busybox":
-            tree.symlink(f"/usr/bin/{name}", "busybox")
+            tree.symlink(f"{OWN}/bin/{name}", "busybox")
     tree.data("/init", INIT, 0o755)
     _add_modules(tree, packages, arch)
     return tree
@@ -115,7 +118,7 @@ def _add_modules(tree, packages, arch):
         tree.data(f"{directory}/{name}.ko", content)
     for stage in ("transport", "kvm"):
         paths = "".join(f"{directory}/{name}.ko\n" for name in order[stage])
-        tree.data(f"/.with-kvm/modules-{stage}", paths.encode())
+        tree.data(f"{OWN}/modules-{stage}", paths.encode())
     # Written by hand, as depmod would: the package carries no such files.
     lines = [f"{name}.ko: " + " ".join(f"{n}.ko" for n in _closure(name, needs)) + "\n"
              for name in contents]

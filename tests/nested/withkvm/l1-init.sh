@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/.with-kvm/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # The first process of the nested machine. It makes the usual file systems,
@@ -15,8 +15,9 @@
 # The command gets pipes, not the ports: a port can be open only once, so that
 # opening /dev/stdout again would fail.
 
-export PATH=/usr/bin
 own=/.with-kvm
+# Not /usr/bin: what travelled may have put other programs there.
+export PATH=$own/bin
 
 load() {
 	while read -r module; do
@@ -99,7 +100,7 @@ run() (
 	controlling=
 	[ "$stdin" != tty ] || controlling=-c
 	# shellcheck disable=SC2086 # an option or nothing
-	exec setsid $controlling env -i sh "$own/command" \
+	exec setsid $controlling env -i "$own/bin/sh" "$own/command" \
 		<&5 >&6 2>&7 3>&- 5>&- 6>&- 7>&-
 )
 

@@ -9,9 +9,8 @@ import stat
 
 from . import cpio, elf
 from .errors import UsageError
-from .initramfs import canonical
+from .initramfs import OWN, canonical
 
-OWN = "/.with-kvm"
 # Mounted over, or made, when the nested machine starts.
 TAKEN = ("/dev", "/proc", "/sys", "/init", OWN)
 

@@ -79,9 +79,11 @@ class Session:
         for name, channel in channels.items():
             self._watch(channel, selectors.EVENT_READ, name)
         self._watch(self._machine.messages, selectors.EVENT_READ, "messages")
+        # A signal does not end the wait, so look now and then for a new window size.
+        patience = 1 if self._terminal else None
         while not self._finished():
             self._update_interest()
-            for key, events in self._poll.select(1):
+            for key, events in self._poll.select(patience):
                 self._serve(key, events)
             if self._terminal and self._terminal.resized:
                 self._send_window()
