@@ -66,11 +66,11 @@ static int read_descriptors(struct vmm_kvm_stats *stats,
 			    const struct kvm_stats_header *head)
 {
 	size_t desc_size = sizeof(struct kvm_stats_desc) + head->name_size;
-	uint8_t *descs = malloc(head->num_desc * desc_size);
+	uint8_t *descs = calloc(head->num_desc, desc_size);
 	int ret = -ENOMEM;
 
 	stats->entries = calloc(head->num_desc, sizeof(*stats->entries));
-	stats->names = malloc((size_t)head->num_desc * head->name_size);
+	stats->names = calloc(head->num_desc, head->name_size);
 	if (descs && stats->entries && stats->names)
 		ret = read_at(stats->sys, stats->fd, descs, head->num_desc * desc_size,
 			      head->desc_offset);
