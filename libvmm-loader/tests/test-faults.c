@@ -5,6 +5,7 @@
 #include "load-test.h"
 
 #include "acpi-machines.h"
+#include "fdt-machine.h"
 #include "packed-images.h"
 #include "sys.h"
 
@@ -132,6 +133,51 @@ static void memory_runs_out_in_each_step_of_acpi(void **state)
 	assert_true(fail_each(build_machine) >= 3);
 }
 
+static int write_tree(struct vmm_error *err)
+{
+	static const uint64_t many[600];
+	struct vmm_fdt *f = NULL;
+	const void *data = NULL;
+	size_t len = 77;
+	uint32_t root;
+	int ret = vmm_fdt_new(&f);
+
+	err->code = ret;
+	if (ret < 0) {
+		assert_null(f);
+		return ret;
+	}
+	/* A long array, a list of strings, many names, and a buffer that grows. */
+	root = vmm_fdt_begin_node(f, "");
+	vmm_fdt_put_u64s(f, "many", many, VMM_ARRAY_LEN(many));
+	vmm_fdt_put_strings(f, "list", (const char *const[]){ "a", "b" }, 2);
+	for (unsigned int i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%u", i);
+		vmm_fdt_put_null(f, name);
+	}
+	vmm_fdt_end_node(f, root);
+	ret = vmm_fdt_finish(f, &data, &len, err);
+	if (ret < 0) {
+		assert_int_equal(ret, -ENOMEM);
+		assert_null(data);
+		assert_int_equal(len, 77);
+	}
+	vmm_fdt_free(f);
+	return ret;
+}
+
+static void memory_runs_out_in_each_step_of_a_tree(void **state)
+{
+	struct vmm_fdt *f = NULL;
+
+	if (vmm_fdt_new(&f) == -EOPNOTSUPP)
+		return;
+	vmm_fdt_free(f);
+	assert_true(fail_each(write_tree) >= 6);
+}
+
 static int boot(struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = test_ram(20 * MIB);
@@ -178,6 +224,7 @@ int main(void)
 		cmocka_unit_test(reading_a_kernel_fails_at_each_place),
 		cmocka_unit_test(unpacking_fails_at_each_place),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_acpi),
+		cmocka_unit_test(memory_runs_out_in_each_step_of_a_tree),
 		cmocka_unit_test(memory_runs_out_for_the_boot_state),
 		cmocka_unit_test(memory_runs_out_for_a_command_line),
 	};

@@ -24,6 +24,7 @@ static void without_libfdt_each_way_in_says_so(void **state)
 	size_t n;
 
 	memcpy(tree, "\xd0\x0d\xfe\xed\0\0\0\x40", 8);
+	((uint8_t *)tree)[23] = 17;
 	assert_int_equal(vmm_fdt_new(&f), -EOPNOTSUPP);
 	assert_null(f);
 	assert_int_equal(vmm_fdt_check(tree, 64, &err), -EOPNOTSUPP);
@@ -271,6 +272,37 @@ static void phandles_are_unique(void **state)
 	expect(f, -EINVAL, "a phandle of 3 bytes");
 }
 
+static void limits_of_phandles_and_numbers_are_kept(void **state)
+{
+	struct vmm_fdt *f = make();
+
+	(void)vmm_fdt_begin_node(f, "");
+	for (uint32_t i = 0; i < VMM_FDT_PHANDLES_MAX; i++)
+		assert_int_equal(vmm_fdt_take_phandle(f), i + 1);
+	assert_int_equal(vmm_fdt_take_phandle(f), 0);
+	expect(f, -E2BIG, "more than 4096 phandles");
+	f = make();
+	(void)vmm_fdt_begin_node(f, "");
+	for (uint32_t i = 0; i < VMM_FDT_PHANDLES_MAX; i++)
+		(void)vmm_fdt_take_phandle(f);
+	vmm_fdt_put_phandle(f, 0x12345);
+	expect(f, -E2BIG, "more than 4096 phandles");
+	f = make();
+	(void)vmm_fdt_begin_node(f, "");
+	vmm_fdt_put_u64s(f, "many", NULL, VMM_FDT_SIZE_MAX / 8 + 1);
+	expect(f, -E2BIG, "'many' has 262145 numbers");
+	/* After a mistake nothing is taken. */
+	f = make();
+	vmm_fdt_end_node(f, 1);
+	assert_int_equal(vmm_fdt_begin_node(f, ""), 0);
+	assert_int_equal(vmm_fdt_take_phandle(f), 0);
+	vmm_fdt_put_u32(f, "x", 1);
+	vmm_fdt_put_strings(f, "x", NULL, 0);
+	vmm_fdt_add_reservation(f, 0, 1);
+	vmm_fdt_set_boot_cpu(f, 1);
+	expect(f, -EINVAL, "not the innermost open one");
+}
+
 static void unit_addresses_agree_with_reg(void **state)
 {
 	static const struct {
@@ -431,6 +463,13 @@ static void a_foreign_tree_is_checked_before_it_is_read(void **state)
 			assert_true((const uint8_t *)value + n <= bytes + len);
 		bytes[i] ^= 0x81;
 	}
+	/* Trees of old versions are laid out differently. */
+	for (uint8_t version = 0; version < 17; version++) {
+		bytes[23] = version;
+		assert_int_equal(vmm_fdt_check(tree, len, &err), -EBADMSG);
+		assert_non_null(strstr(err.message, "17 is the oldest"));
+	}
+	bytes[23] = 17;
 	memset(bytes + 4, 0xff, 4);
 	assert_int_equal(vmm_fdt_check(tree, len, &err), -E2BIG);
 }
@@ -552,6 +591,7 @@ int main(void)
 		cmocka_unit_test(properties_have_their_place),
 		cmocka_unit_test(nothing_comes_twice),
 		cmocka_unit_test(phandles_are_unique),
+		cmocka_unit_test(limits_of_phandles_and_numbers_are_kept),
 		cmocka_unit_test(unit_addresses_agree_with_reg),
 		cmocka_unit_test(reservations_are_checked),
 		cmocka_unit_test(depth_and_size_have_limits),

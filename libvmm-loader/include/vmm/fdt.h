@@ -125,7 +125,7 @@ VMM_API uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt);
  * @param[out] err  detail on failure
  * @retval 0        done: libfdt's reading calls cannot leave it
  * @retval -EINVAL  not on a multiple of 8 bytes
- * @retval -EBADMSG not a device tree, or a damaged one
+ * @retval -EBADMSG not a device tree, a damaged one, or one before version 17
  * @retval -E2BIG   more than #VMM_FDT_SIZE_MAX bytes
  * @retval -EOPNOTSUPP built without libfdt
  */

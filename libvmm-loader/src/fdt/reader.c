@@ -11,6 +11,7 @@
 
 #define MAGIC 0xd00dfeedu
 #define HEADER_LEN 40u
+#define VERSION 17u
 
 /* Header and length, which need no libfdt. */
 static int check_header(const uint8_t *data, size_t len, size_t *out_len,
@@ -32,6 +33,13 @@ static int check_header(const uint8_t *data, size_t len, size_t *out_len,
 		    "device tree: truncated: %u bytes by its header, %zu are "
 		    "there",
 		    total, len);
+	/* Version 17 is of 2008. For trees before 16 fdt_check_full() of libfdt 1.6.1
+	 * goes through a NULL pointer, and 16 does not say how long its structure is. */
+	if (get_be32(data + 20) < VERSION)
+		return vmm_error_at(
+		    err, -EBADMSG, 20, VERSION, get_be32(data + 20),
+		    "device tree: version %u, %u is the oldest that can be read",
+		    get_be32(data + 20), VERSION);
 	*out_len = total;
 	return 0;
 }
