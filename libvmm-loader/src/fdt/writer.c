@@ -51,6 +51,7 @@ struct vmm_fdt {
 	uint32_t phandle[VMM_FDT_PHANDLES_MAX];
 	bool phandle_put[VMM_FDT_PHANDLES_MAX];
 	uint32_t phandle_count;
+	uint32_t last_phandle;
 
 	struct vmm_load_range reserved[VMM_FDT_RESERVATIONS_MAX];
 	uint32_t reserved_count;
@@ -513,10 +514,12 @@ void vmm_fdt_put_phandle(struct vmm_fdt *fdt, uint32_t phandle)
 
 uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt)
 {
-	uint32_t phandle = 1;
+	uint32_t phandle;
 
 	if (failed(fdt))
 		return 0;
+	/* What was taken is never given back: go on where the last search ended. */
+	phandle = fdt->last_phandle + 1;
 	if (fdt->phandle_count == VMM_FDT_PHANDLES_MAX) {
 		mistake(fdt, -E2BIG, "more than %u phandles", VMM_FDT_PHANDLES_MAX);
 		return 0;
@@ -525,6 +528,7 @@ uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt)
 		phandle++;
 	fdt->phandle[fdt->phandle_count] = phandle;
 	fdt->phandle_put[fdt->phandle_count++] = false;
+	fdt->last_phandle = phandle;
 	return phandle;
 }
 
