@@ -183,6 +183,15 @@ static void hold(struct console *console, uint8_t byte)
 		console->pending[console->pending_len++] = byte;
 }
 
+/* A break on the line: with a serial console, the way to Linux' magic SysRq. */
+static void send_break(struct console *console)
+{
+	feed(console);
+	pthread_mutex_lock(&console->lock);
+	(void)!vmm_sio_serial_receive_fault(console->uart, 0, VMM_SIO_LINE_BREAK);
+	pthread_mutex_unlock(&console->lock);
+}
+
 /* A terminal is always read, so that the escape key works however stuck the guest is;
  * what the guest has no room for is lost, as on a real line. */
 static void take_terminal_byte(struct console *console, uint8_t byte)
@@ -194,6 +203,8 @@ static void take_terminal_byte(struct console *console, uint8_t byte)
 		return;
 	if (escaped && byte == 'x')
 		outcome_set(console->outcome, 0, "stopped by Ctrl-A x");
+	else if (escaped && byte == 'b')
+		send_break(console);
 	else if (!escaped || byte == ESCAPE)
 		hold(console, byte);
 }

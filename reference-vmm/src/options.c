@@ -250,7 +250,7 @@ void options_print_help(void)
 	       "       reference-vmm --help | --version\n\n"
 	       "Boot a virtual machine; its serial console is this terminal. Ctrl-A x "
 	       "ends it,\n"
-	       "Ctrl-A Ctrl-A sends a Ctrl-A.\n\n");
+	       "Ctrl-A b sends a break, Ctrl-A Ctrl-A a Ctrl-A.\n\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct run_option *o = &run_options[i];
 

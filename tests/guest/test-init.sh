@@ -46,14 +46,40 @@ do_write() {
 	done
 }
 
-# 128 KiB from the host, by the tty's flow control.
-do_slurp() {
+# 1 MiB from the host by the line's flow control, 1 MiB back (16384 lines of 64).
+do_echo() {
 	stty -F /dev/ttyS0 raw -echo crtscts
 	echo "slurping"
-	head -c 131072 /dev/ttyS0 | md5sum | sed 's/^/fact md5 /'
+	head -c 1048576 /dev/ttyS0 | md5sum | sed 's/^/fact md5 /'
+	stty -F /dev/ttyS0 sane crtscts
+	yes zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz | head -n 16384
+	# Overruns and the like that the driver has seen.
+	sed -n 's/^0: .*/&/p' /proc/tty/driver/serial | sed 's/^/fact line /'
+	grep -qE '^0: .*(fe|pe|brk|oe|bo):' /proc/tty/driver/serial || echo "fact lost 0"
 }
 
-do_time() { echo "fact date $(date -u +%Y)"; }
+do_clock() {
+	echo "fact date $(date -u +%Y)"
+	echo "fact rtc $(hwclock -r -u -f /dev/rtc0)"
+	date -u -s '2031-02-03 04:05:06' >/dev/null
+	hwclock -w -u -f /dev/rtc0
+	echo "fact rtc set $(hwclock -r -u -f /dev/rtc0)"
+	# The alarm, without its interrupt: wakealarm takes it and time passes it.
+	echo +1 >/sys/class/rtc/rtc0/wakealarm
+	sleep 2
+	[ -n "$(cat /sys/class/rtc/rtc0/wakealarm)" ] || echo "fact rtc alarm rang"
+}
+
+do_line() {
+	stty -F /dev/ttyS0 19200 -crtscts
+	echo "fact speed $(stty -F /dev/ttyS0 speed)"
+	echo "fact flags $(stty -F /dev/ttyS0 -a | tr '\n' ' ')"
+	stty -F /dev/ttyS0 115200 crtscts
+	echo "fact speed $(stty -F /dev/ttyS0 speed)"
+	echo "fact flags $(stty -F /dev/ttyS0 -a | tr '\n' ' ')"
+}
+
+do_wait() { echo "waiting"; sleep 100; }
 do_reboot() { reboot -f; }
 do_panic() { echo c >/proc/sysrq-trigger; }
 do_sleep() { echo "sleeping"; sleep 1000; }

@@ -4,9 +4,9 @@
 # Boots of a real Linux with reference-vmm, as TAP. Runs where /dev/kvm boots Linux, with
 # nothing but busybox' tools: started by test-linux.sh through with-kvm.
 #
-#   l1-linux.sh VMM BZIMAGE VMLINUX INITRD RELEASE
+#   l1-linux.sh VMM PTY_RUN BZIMAGE VMLINUX INITRD RELEASE
 
-vmm=$1 bzimage=$2 vmlinux=$3 initrd=$4 release=$5
+vmm=$1 pty_run=$2 bzimage=$3 vmlinux=$4 initrd=$5 release=$6
 number=0
 failed=0
 dir=/tmp/l1-linux.$$
@@ -131,14 +131,6 @@ input_reaches_userspace() {
 	has '^fact line a line from the host'
 }
 
-a_flood_of_input_arrives_whole() {
-	head -c 131072 /dev/zero | tr '\0' 'x' >$dir/data
-	want=$(md5sum <$dir/data | cut -d' ' -f1)
-	feed '^slurping' $dir/data "do=slurp"
-	ended "guest powered off"
-	has "^fact md5 $want"
-}
-
 a_slow_reader_loses_nothing_of_userspace() {
 	"$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 256M \
 		--cmdline "console=ttyS0 quiet panic=-1 do=write" 2>$dir/err | (
@@ -163,18 +155,50 @@ sigterm_stops_a_running_guest() {
 	ended "stopped by SIGTERM"
 }
 
-time_is_the_hosts() {
-	boot "do=time" --memory 256M
+the_clock_is_the_hosts_and_can_be_set() {
+	boot "do=clock" --memory 256M
 	ended "guest powered off"
 	has "^fact date $(date -u +%Y)"
+	has "^fact rtc .* $(date -u +%Y)"
+	has "^fact rtc set .* 2031"
+	has '^fact rtc alarm rang'
+}
+
+# stty both ways, and a break from the terminal: SysRq h lists the keys.
+the_line_has_settings_and_breaks() {
+	# shellcheck disable=SC1003 # three octal digits stand for a byte
+	"$pty_run" waiting '\001bh' 'sysrq: HELP' '\001x' -- "$vmm" run --kernel "$bzimage" \
+		--initrd "$initrd" --memory 256M \
+		--cmdline "console=ttyS0 panic=-1 sysrq_always_enabled do=line do=wait" \
+		>$dir/out 2>$dir/err
+	status=$?
+	[ $status -eq 0 ] || fail "status $status"
+	has 'sysrq: HELP'
+	has 'stopped by Ctrl-A x'
+	has '^fact speed 19200'
+	has '^fact speed 115200'
+	has '^fact flags .*-crtscts'
+	has '^fact flags .*[^-]crtscts'
+}
+
+one_mib_goes_each_way_without_loss() {
+	head -c 1048576 /dev/zero | tr '\0' 'y' >$dir/data
+	want=$(md5sum <$dir/data | cut -d' ' -f1)
+	feed '^slurping' $dir/data "do=echo"
+	ended "guest powered off"
+	has "^fact md5 $want"
+	[ "$(grep -c '^zzzzzzz' $dir/out)" -eq 16384 ] || fail "$(grep -c '^zzzzzzz' $dir/out) lines"
+	has '^fact lost 0'
 }
 
 set -- bzimage_boots_with_two_cpus vmlinux_boots_with_one_cpu five_gib_go_around_the_mmio_gap \
 	four_cpus_come_up reboot_ends_with_the_acpi_line \
 	reboot_by_keyboard_controller_has_its_line reboot_by_triple_fault_has_its_line \
-	a_panic_ends_in_a_reset input_reaches_userspace a_flood_of_input_arrives_whole \
-	a_slow_reader_loses_nothing_of_userspace sigterm_stops_a_running_guest time_is_the_hosts
-[ -z "$L1_ONLY" ] || set -- $L1_ONLY
+	a_panic_ends_in_a_reset input_reaches_userspace \
+	a_slow_reader_loses_nothing_of_userspace sigterm_stops_a_running_guest \
+	the_clock_is_the_hosts_and_can_be_set the_line_has_settings_and_breaks \
+	one_mib_goes_each_way_without_loss
+[ -z "$VMM_TEST_ONLY" ] || set -- $VMM_TEST_ONLY
 echo "1..$#"
 for test in "$@"; do
 	check "$test"

@@ -3,11 +3,12 @@
 #
 # Boot the stock Debian kernel with reference-vmm, many ways: see l1-linux.sh.
 #
-#   test-linux.sh VMM BUILD_DIRECTORY
+#   test-linux.sh VMM PTY_RUN BUILD_DIRECTORY
 
 set -euo pipefail
 vmm=$(realpath "$1")
-work=$2/system
+pty_run=$(realpath "$2")
+work=$3/system
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 with_kvm=$top/tests/nested/with-kvm
@@ -21,5 +22,5 @@ release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
 "$with_kvm" --timeout 600 --cpus 2 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
-	--file "$work/initrd" --file "$vmm" -- \
-	"$here/l1-linux.sh" "$vmm" "$kernel" "$work/vmlinux" "$work/initrd" "$release"
+	--file "$work/initrd" --file "$vmm" --file "$pty_run" -- \
+	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release"

@@ -7,10 +7,16 @@
 
 #include <vmm/kvm-x86.h>
 #include <vmm/loader-x86.h>
+#include <vmm/superio-rtc.h>
 
 #include "board.h"
 
-static const uint32_t irq_gsi[IRQS] = { COM1_GSI, KEYBOARD_GSI, MOUSE_GSI };
+static const uint32_t irq_gsi[IRQS] = {
+	[IRQ_COM1] = COM1_GSI,
+	[IRQ_KEYBOARD] = KEYBOARD_GSI,
+	[IRQ_MOUSE] = MOUSE_GSI,
+	[IRQ_RTC] = RTC_GSI,
+};
 
 /* The host. */
 
@@ -42,7 +48,10 @@ static void on_i8042_irq(void *ctx, uint32_t which, bool level)
 	struct board *board = ctx;
 
 	if (level)
-		(void)eventfd_write(board->irq_fd[1 + which], 1);
+		(void)eventfd_write(
+		    board
+			->irq_fd[which == VMM_SIO_I8042_MOUSE ? IRQ_MOUSE : IRQ_KEYBOARD],
+		    1);
 }
 
 static void on_i8042_reset(void *ctx)
@@ -159,6 +168,11 @@ static int add_devices(struct board *board)
 	if (ret == 0)
 		ret = vmm_sio_power_new(&power_opts, &board->power);
 	if (ret == 0)
+		ret = rtc_new(board->machine->loop, board->irq_fd[IRQ_RTC], &board->rtc);
+	if (ret == 0)
+		ret = vmm_bus_add(ports, RTC_PORT, VMM_SIO_CMOS_PORTS, &rtc_bus_ops,
+				  board->rtc);
+	if (ret == 0)
 		ret = vmm_bus_add(ports, I8042_PORT, I8042_PORTS, &i8042_bus_ops, board);
 	if (ret == 0)
 		ret = vmm_bus_add(ports, POWER_PORT, VMM_SIO_POWER_PORTS, &power_bus_ops,
@@ -180,7 +194,8 @@ int board_new(struct machine *machine, struct vmm_error *err)
 	ret = add_irq_fds(board);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
-	ret = console_new(&machine->outcome, board->irq_fd[0], &board->console, err);
+	ret =
+	    console_new(&machine->outcome, board->irq_fd[IRQ_COM1], &board->console, err);
 	if (ret < 0)
 		return ret;
 	ret = add_devices(board);
@@ -205,6 +220,7 @@ void board_free(struct machine *machine)
 	if (!board)
 		return;
 	console_free(board->console);
+	rtc_free(board->rtc);
 	vmm_sio_i8042_free(board->i8042);
 	vmm_sio_power_free(board->power);
 	for (int i = 0; i < IRQS; i++)

@@ -7,25 +7,37 @@
 
 #include "../console.h"
 #include "../machine.h"
+#include "rtc.h"
 
 /* Where things are; the guest is told by ACPI. */
 enum {
 	COM1_PORT = 0x3f8,
 	I8042_PORT = 0x60,
 	I8042_PORTS = 5, /* data at 0x60, command at 0x64; KVM's PIT has 0x61 */
+	RTC_PORT = 0x70,
 	POWER_PORT = 0x600,
 	KEYBOARD_GSI = 1,
 	COM1_GSI = 4,
+	RTC_GSI = 8,
 	MOUSE_GSI = 12,
-	IRQS = 3,
+};
+
+/* Interrupts, each with an irqfd. */
+enum {
+	IRQ_COM1,
+	IRQ_KEYBOARD,
+	IRQ_MOUSE,
+	IRQ_RTC,
+	IRQS,
 };
 
 struct board {
 	struct machine *machine;
 	int kernel_fd;
 	int initrd_fd;
-	int irq_fd[IRQS]; /* irqfds: COM1, keyboard, mouse */
+	int irq_fd[IRQS];
 	struct console *console;
+	struct rtc *rtc;
 	pthread_mutex_t lock; /* guards the two below */
 	struct vmm_sio_i8042 *i8042;
 	struct vmm_sio_power *power;

@@ -105,7 +105,7 @@ static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 
 	if (!tables)
 		return vmm_error_set(err, -ENOMEM, "ACPI tables: out of memory");
-	acpi.flags = VMM_ACPI_HAS_I8042;
+	acpi.flags = VMM_ACPI_HAS_I8042 | VMM_ACPI_HAS_CMOS_RTC;
 	acpi.cpu_count = machine->desc->cpus;
 	acpi.sleep_control_port = POWER_PORT + VMM_SIO_POWER_SLEEP_CONTROL;
 	acpi.sleep_status_port = POWER_PORT + VMM_SIO_POWER_SLEEP_STATUS;
