@@ -67,7 +67,8 @@ def quiet(command, env, what):
 
 def configure(build, env):
     directory = TOP / "build" / build.name
-    options = ["-Dwerror=true", "-Dtests=enabled", *build.options]
+    options = ["-Dwerror=true", "-Dtests=enabled", "-Dvmm=enabled", "-Dfdt=enabled",
+               "-Dunpack=enabled", *build.options]
     if (directory / "build.ninja").exists():
         quiet(["meson", "configure", directory, *options], env, f"configuring {build.name}")
     else:
