@@ -49,6 +49,7 @@ static void calls_of_the_other_architecture_say_so(void **state)
 	assert_int_equal(vmm_kvm_arm64_gic_open(NULL, &gic, &device, NULL), -EOPNOTSUPP);
 	assert_null(device);
 	assert_int_equal(vmm_kvm_vcpu_arm64_setup(NULL, 0, NULL, NULL), -EOPNOTSUPP);
+	assert_int_equal(vmm_kvm_vcpu_arm64_init(NULL, NULL), -EOPNOTSUPP);
 	vmm_kvm_arm64_gic_close(NULL);
 #else
 	struct vmm_kvm_x86_cpuid *cpuid = NULL;

@@ -159,6 +159,14 @@ static void a_whole_setup_leaves_two_processors_ready(void **state)
 		assert_int_equal(pin & 0x700, 0x700);
 		memcpy(&pin, lapic.regs + 0x360, 4);
 		assert_int_equal(pin & 0x700, 0x400);
+		/* And back, with a pin masked. */
+		pin |= 0x10000;
+		memcpy(lapic.regs + 0x360, &pin, 4);
+		assert_int_equal(vmm_kvm_vcpu_set_lapic(i ? second : g.vcpu, &lapic), 0);
+		memset(&lapic, 0, sizeof(lapic));
+		assert_int_equal(vmm_kvm_vcpu_get_lapic(i ? second : g.vcpu, &lapic), 0);
+		memcpy(&pin, lapic.regs + 0x360, 4);
+		assert_int_equal(pin & 0x10000, 0x10000);
 		assert_int_equal(
 		    vmm_kvm_vcpu_get_msrs(i ? second : g.vcpu, &mtrr, 1, NULL), 0);
 		assert_int_equal(mtrr.data, 0x806);

@@ -173,6 +173,21 @@ static void the_largest_package_fits_its_fields(void **state)
 	assert_int_equal((vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 14) & 0xfff, 255);
 }
 
+static void a_copy_goes_its_own_way(void **state)
+{
+	CPUID_CLEANUP *cpuid = list_of(amd, 1), *copy = NULL;
+	uint32_t function = vmm_kvm_x86_cpuid_get_entry(cpuid, 0)->function;
+
+	assert_int_equal(vmm_kvm_x86_cpuid_clone(cpuid, &copy), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(copy), 1);
+	assert_memory_equal(vmm_kvm_x86_cpuid_get_entry(copy, 0),
+			    vmm_kvm_x86_cpuid_get_entry(cpuid, 0),
+			    sizeof(struct kvm_cpuid_entry2));
+	vmm_kvm_x86_cpuid_remove(copy, function);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(copy), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 1);
+}
+
 static void a_full_list_stays_as_it_was(void **state)
 {
 	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
@@ -905,6 +920,7 @@ int main(void)
 		cmocka_unit_test(one_processor_has_no_threads),
 		cmocka_unit_test(impossible_topologies_change_nothing),
 		cmocka_unit_test(the_largest_package_fits_its_fields),
+		cmocka_unit_test(a_copy_goes_its_own_way),
 		cmocka_unit_test(a_full_list_stays_as_it_was),
 		cmocka_unit_test(lists_grow_until_they_fit_or_are_absurd),
 		cmocka_unit_test(msr_lists_grow_too),

@@ -238,6 +238,23 @@ static void nothing_comes_twice(void **state)
 	expect(f, -EEXIST, "two nodes with the name 'a'");
 }
 
+static void a_number_of_64_bits_is_two_cells(void **state)
+{
+	static const uint8_t want[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct vmm_fdt *f = make();
+	uint32_t root = vmm_fdt_begin_node(f, "");
+	const void *tree, *value;
+	size_t tree_len, len;
+
+	vmm_fdt_put_u64(f, "big", UINT64_C(0x0102030405060708));
+	vmm_fdt_end_node(f, root);
+	assert_int_equal(vmm_fdt_finish(f, &tree, &tree_len, NULL), 0);
+	assert_int_equal(vmm_fdt_find(tree, tree_len, "/", "big", &value, &len), 0);
+	assert_int_equal(len, sizeof(want));
+	assert_memory_equal(value, want, sizeof(want));
+	vmm_fdt_free(f);
+}
+
 static void phandles_are_unique(void **state)
 {
 	struct vmm_fdt *f = make();
@@ -590,6 +607,7 @@ int main(void)
 		cmocka_unit_test(names_are_checked),
 		cmocka_unit_test(properties_have_their_place),
 		cmocka_unit_test(nothing_comes_twice),
+		cmocka_unit_test(a_number_of_64_bits_is_two_cells),
 		cmocka_unit_test(phandles_are_unique),
 		cmocka_unit_test(limits_of_phandles_and_numbers_are_kept),
 		cmocka_unit_test(unit_addresses_agree_with_reg),
