@@ -114,7 +114,7 @@ int load_unpack(const struct load_input *in, uint32_t format, uint64_t offset,
 	uint64_t limit = max;
 	struct unpacked result = { 0 };
 	unpack_fn codec = find_codec(format);
-	const uint8_t *src = in->data + offset;
+	const uint8_t *src = in->data ? in->data + offset : NULL; /* a file has none */
 	uint8_t *copy = NULL;
 	int ret = load_input_check(in, offset, len, "compressed data", err);
 

@@ -109,7 +109,7 @@ int vmm_fdt_set_chosen(const void *data, size_t len, const struct vmm_fdt_chosen
 {
 	struct vmm_fdt_chosen c;
 	uint64_t last;
-	size_t total;
+	size_t total = 0;
 	int used = 0, ret = load_options_copy(&c, sizeof(c), chosen);
 
 	if (ret < 0)
