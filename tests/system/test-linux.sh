@@ -3,12 +3,13 @@
 #
 # Boot the stock Debian kernel with reference-vmm, many ways: see l1-linux.sh.
 #
-#   test-linux.sh VMM PTY_RUN BUILD_DIRECTORY
+#   test-linux.sh VMM PTY_RUN BUILD_DIRECTORY TEST...
 
 set -euo pipefail
 vmm=$(realpath "$1")
 pty_run=$(realpath "$2")
 work=$3/system
+shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 with_kvm=$top/tests/nested/with-kvm
@@ -21,6 +22,7 @@ kernel=$("$with_kvm" --print-kernel)
 release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
-"$with_kvm" --timeout 600 --cpus 2 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
+"$with_kvm" --timeout 700 --cpus 2 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
 	--file "$work/initrd" --file "$vmm" --file "$pty_run" -- \
-	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release"
+	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release" \
+	"$@"
