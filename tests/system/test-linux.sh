@@ -22,7 +22,7 @@ kernel=$("$with_kvm" --print-kernel)
 release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
-"$with_kvm" --timeout 700 --cpus 2 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
+"$with_kvm" --timeout 700 --cpus 1 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
 	--file "$work/initrd" --file "$vmm" --file "$pty_run" -- \
 	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release" \
 	"$@"
