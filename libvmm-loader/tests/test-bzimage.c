@@ -47,8 +47,9 @@ static void the_header_copy_ends_where_the_header_says(void **state)
 	assert_int_equal(load_at(mem, BZ_LEN, 0, &r, NULL), 0);
 	assert_int_equal(r.setup_header_len, 0x26c - 0x1f1);
 	assert_memory_equal(r.setup_header, image + 0x1f1, 0x214 - 0x1f1);
-	assert_int_equal(get_le32(r.setup_header + 0x214 - 0x1f1), BZ_PREF);
-	assert_memory_equal(r.setup_header + 0x218 - 0x1f1, image + 0x218, 0x26c - 0x218);
+	assert_int_equal(get_le32(r.setup_header + (0x214 - 0x1f1)), BZ_PREF);
+	assert_memory_equal(r.setup_header + (0x218 - 0x1f1), image + 0x218,
+			    0x26c - 0x218);
 	assert_memory_equal(r.setup_header + r.setup_header_len, none,
 			    sizeof(none) - r.setup_header_len);
 	/* The longest and the shortest one. */
@@ -126,7 +127,7 @@ static void it_goes_where_it_is_told_if_it_can(void **state)
 	assert_int_equal(load_at(mem, BZ_LEN, BZ_PREF + 0x200000, &r, &err), 0);
 	assert_int_equal(r.load_gpa, BZ_PREF + 0x200000);
 	assert_int_equal(r.last_gpa, BZ_PREF + 0x200000 + BZ_INIT_SIZE - 1);
-	assert_int_equal(get_le32(r.setup_header + 0x214 - 0x1f1), BZ_PREF + 0x200000);
+	assert_int_equal(get_le32(r.setup_header + (0x214 - 0x1f1)), BZ_PREF + 0x200000);
 	assert_int_equal(load_at(mem, BZ_LEN, BZ_PREF + 0x100000, &r, &err), -EINVAL);
 	assert_non_null(strstr(err.message, "not a multiple of 0x200000"));
 	assert_int_equal(load_at(mem, BZ_LEN, 32 * MIB, &r, &err), -EFAULT);
