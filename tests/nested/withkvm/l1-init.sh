@@ -6,8 +6,8 @@
 # holds at their other ends, and reports how the command ended:
 #
 #   vport0p1  control: "hello", "ready", "exit STATUS OUT ERR" from here, where
-#             OUT and ERR count the bytes sent; "close out", "close err" and
-#             "window ROWS COLUMNS" from the harness
+#             OUT and ERR count the bytes sent; "close out", "close err",
+#             "window ROWS COLUMNS" and "tick" from the harness
 #   vport0p2  standard input: one byte from here says that bytes may come
 #   vport0p3  standard output    vport0p4  standard error
 #   hvc0      the terminal, if the harness has one
@@ -85,9 +85,29 @@ pump() {
 	echo $! >"$own/$1-pump"
 }
 
+# A process on each CPU, woken by every tick: see TICK in session.py.
+start_wakers() {
+	wakers=
+	for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+		waker=$own/waker-${cpu##*/cpu}
+		mkfifo "$waker"
+		# shellcheck disable=SC2094 # so that neither end waits for the other
+		taskset -c "${cpu##*/cpu}" cat <>"$waker" >/dev/null &
+		wakers="$wakers $waker"
+	done
+}
+
+wake_all() {
+	for waker in $wakers; do
+		echo 1<>"$waker"
+	done
+}
+
 listen() {
+	start_wakers
 	while read -r verb first second; do
 		case $verb in
+		tick) wake_all ;;
 		# Whoever read our output is gone: let the next write fail.
 		close) kill -9 "$(cat "$own/$first-pump")" ;;
 		window) stty -F /dev/hvc0 rows "$first" cols "$second" ;;

@@ -5,6 +5,7 @@ import os
 import selectors
 import socket
 import stat
+import time
 
 from .errors import Failure
 
@@ -16,6 +17,11 @@ CONSOLE_SHOWN = 40
 # Alarming, but so it is on every microvm.
 NORMAL = "PCI: Fatal: No config space access function found"
 STDIN, STDOUT, STDERR = 0, 1, 2
+# QEMU's TCG can lose an interrupt of a processor that enters or leaves an inner guest: it
+# changes interrupt_request there without its lock. The interrupt stays pending, and the
+# processor asleep, until another one comes: so one comes.
+TICK = 0.1  # seconds
+WINDOW = 1  # a signal does not end the wait: look now and then for a new window size
 
 
 class Outlet:
@@ -60,6 +66,7 @@ class Session:
         self._result = None
         self._console = bytearray()
         self._messages = bytearray()
+        self._next_tick = None
 
     @property
     def console(self):
@@ -81,17 +88,27 @@ class Session:
         for name, channel in channels.items():
             self._watch(channel, selectors.EVENT_READ, name)
         self._watch(self._machine.messages, selectors.EVENT_READ, "messages")
-        # A signal does not end the wait, so look now and then for a new window size.
-        patience = 1 if self._terminal else None
         while not self._finished():
             self._update_interest()
-            for key, events in self._poll.select(patience):
+            for key, events in self._poll.select(self._patience()):
                 self._serve(key, events)
+            self._tick()
             if self._terminal and self._terminal.resized:
                 self._send_window()
         return self._result[0]
 
     # What is still to be done
+
+    def _patience(self):
+        if self._next_tick:
+            return max(0, self._next_tick - time.monotonic())
+        return WINDOW if self._terminal else None
+
+    def _tick(self):
+        if self._next_tick and time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + TICK
+            if not self._to_guest["control"]:
+                self._to_guest["control"] += b"tick\n"
 
     def _finished(self):
         if self._result is None:
@@ -220,9 +237,11 @@ class Session:
         *lines, self._control = (self._control + data).split(b"\n")
         for line in lines:
             verb, *numbers = line.split()
-            if verb == b"ready" and self._terminal:
-                self._terminal.make_raw()
-                self._stdin_open = True
+            if verb == b"ready":
+                self._next_tick = time.monotonic()
+                if self._terminal:
+                    self._terminal.make_raw()
+                    self._stdin_open = True
             elif verb == b"exit":
                 self._result = [int(number) for number in numbers]
 
