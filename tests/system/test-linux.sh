@@ -3,12 +3,12 @@
 #
 # Boot the stock Debian kernel with reference-vmm, many ways: see l1-linux.sh.
 #
-#   test-linux.sh VMM PTY_RUN BUILD_DIRECTORY TEST...
+#   test-linux.sh VMM PTY_RUN WORK_DIRECTORY TEST...
 
 set -euo pipefail
 vmm=$(realpath "$1")
 pty_run=$(realpath "$2")
-work=$3/system
+work=$3
 shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -22,7 +22,7 @@ kernel=$("$with_kvm" --print-kernel)
 release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
-"$with_kvm" --timeout 700 --cpus 1 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
+"$with_kvm" --timeout 1000 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
 	--file "$work/initrd" --file "$vmm" --file "$pty_run" -- \
 	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release" \
 	"$@"

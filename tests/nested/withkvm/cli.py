@@ -52,8 +52,8 @@ def parser():
         mode.add_argument(f"--{name}", dest="mode", action="store_const", const=name,
                           default="auto", help=text)
     made.add_argument("--arch", choices=sorted(DEBIAN_ARCH), default=platform.machine())
-    made.add_argument("--cpus", type=number(int, 1, 64), default=2, metavar="N",
-                      help="of the nested machine (2)")
+    made.add_argument("--cpus", type=number(int, 1, 64), default=1, metavar="N",
+                      help="of the nested machine (1)")
     made.add_argument("--memory", type=number(int, 256, 1 << 20), default=1536,
                       metavar="MIB", help="of the nested machine (1536)")
     made.add_argument("--timeout", type=number(float, 0.1, 1e6), default=120, metavar="S",
