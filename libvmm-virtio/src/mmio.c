@@ -47,11 +47,11 @@ enum reg {
 struct vmm_virtio_mmio {
 	struct vmm_virtio_transport t;
 	uint32_t vendor;
-	uint32_t device_features_sel;
-	uint32_t driver_features_sel;
-	uint32_t queue_sel;
-	uint32_t shm_sel;
+	uint32_t selectors[TRANSPORT_SELECTORS];
 };
+
+/* What the driver looks at in the windows of the register set. */
+enum selector { SEL_DEVICE_FEATURES, SEL_DRIVER_FEATURES, SEL_QUEUE, SEL_SHM };
 
 int vmm_virtio_mmio_new(const struct vmm_virtio_mmio_opts *opts,
 			const struct vmm_virtio_device *device,
@@ -92,7 +92,9 @@ void vmm_virtio_mmio_free(struct vmm_virtio_mmio *mmio)
 
 static const struct transport_queue *selected(const struct vmm_virtio_mmio *m)
 {
-	return m->queue_sel < m->t.queue_n ? &m->t.queues[m->queue_sel] : NULL;
+	return m->selectors[SEL_QUEUE] < m->t.queue_n
+		   ? &m->t.queues[m->selectors[SEL_QUEUE]]
+		   : NULL;
 }
 
 /* A region that is not there has the length and the address -1 (4.2.2.1). */
@@ -101,7 +103,7 @@ static uint32_t read_shm(const struct vmm_virtio_mmio *m, uint32_t reg)
 	uint64_t len = UINT64_MAX, gpa = UINT64_MAX, value;
 
 	for (uint32_t i = 0; i < m->t.shm_n; i++) {
-		if (m->t.shm[i].id == m->shm_sel) {
+		if (m->t.shm[i].id == m->selectors[SEL_SHM]) {
 			len = m->t.shm[i].len;
 			gpa = m->t.shm[i].gpa;
 		}
@@ -124,7 +126,7 @@ static uint32_t read_reg(struct vmm_virtio_mmio *m, uint32_t reg)
 	case REG_VENDOR_ID:
 		return m->vendor;
 	case REG_DEVICE_FEATURES:
-		return transport_read_features(&m->t, m->device_features_sel);
+		return transport_read_features(&m->t, m->selectors[SEL_DEVICE_FEATURES]);
 	case REG_QUEUE_NUM_MAX:
 		return q ? vmm_virtq_get_max(q->vq) : 0;
 	case REG_QUEUE_READY:
@@ -155,7 +157,8 @@ static void set_half(uint64_t *whole, uint32_t reg, uint32_t value)
 
 static void write_queue(struct vmm_virtio_mmio *m, uint32_t reg, uint32_t value)
 {
-	struct vmm_virtq_config *regs = transport_queue_regs(&m->t, m->queue_sel);
+	struct vmm_virtq_config *regs =
+	    transport_queue_regs(&m->t, m->selectors[SEL_QUEUE]);
 	const struct transport_queue *q = selected(m);
 
 	if (!regs || !q)
@@ -182,10 +185,7 @@ static void write_status(struct vmm_virtio_mmio *m, uint32_t value)
 	transport_write_status(&m->t, value);
 	if (value != 0)
 		return;
-	m->device_features_sel = 0;
-	m->driver_features_sel = 0;
-	m->queue_sel = 0;
-	m->shm_sel = 0;
+	memset(m->selectors, 0, sizeof(m->selectors));
 }
 
 static bool has_notification_data(const struct vmm_virtio_mmio *m)
@@ -198,16 +198,16 @@ static void write_reg(struct vmm_virtio_mmio *m, uint32_t reg, uint32_t value)
 {
 	switch (reg) {
 	case REG_DEVICE_FEATURES_SEL:
-		m->device_features_sel = value;
+		m->selectors[SEL_DEVICE_FEATURES] = value;
 		break;
 	case REG_DRIVER_FEATURES:
-		transport_write_features(&m->t, m->driver_features_sel, value);
+		transport_write_features(&m->t, m->selectors[SEL_DRIVER_FEATURES], value);
 		break;
 	case REG_DRIVER_FEATURES_SEL:
-		m->driver_features_sel = value;
+		m->selectors[SEL_DRIVER_FEATURES] = value;
 		break;
 	case REG_QUEUE_SEL:
-		m->queue_sel = value;
+		m->selectors[SEL_QUEUE] = value;
 		break;
 	case REG_QUEUE_NUM:
 	case REG_QUEUE_DESC_LOW:
@@ -219,7 +219,7 @@ static void write_reg(struct vmm_virtio_mmio *m, uint32_t reg, uint32_t value)
 		write_queue(m, reg, value);
 		break;
 	case REG_QUEUE_READY:
-		transport_queue_ready(&m->t, m->queue_sel, value);
+		transport_queue_ready(&m->t, m->selectors[SEL_QUEUE], value);
 		break;
 	case REG_QUEUE_NOTIFY:
 		/* 4.2.3.3: with NOTIFICATION_DATA, the queue is in the lower half; how
@@ -234,11 +234,11 @@ static void write_reg(struct vmm_virtio_mmio *m, uint32_t reg, uint32_t value)
 		write_status(m, value);
 		break;
 	case REG_SHM_SEL:
-		m->shm_sel = value;
+		m->selectors[SEL_SHM] = value;
 		break;
 	case REG_QUEUE_RESET:
 		if (value == 1)
-			transport_queue_reset(&m->t, m->queue_sel);
+			transport_queue_reset(&m->t, m->selectors[SEL_QUEUE]);
 		break;
 	default:
 		break;
@@ -311,6 +311,41 @@ int vmm_virtio_mmio_set_mem(struct vmm_virtio_mmio *mmio, const struct vmm_mem *
 
 	pthread_mutex_lock(&mmio->t.lock);
 	ret = transport_set_mem(&mmio->t, mem);
+	pthread_mutex_unlock(&mmio->t.lock);
+	return ret;
+}
+
+void vmm_virtio_mmio_pause(struct vmm_virtio_mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->t.lock);
+	transport_pause(&mmio->t);
+	pthread_mutex_unlock(&mmio->t.lock);
+}
+
+void vmm_virtio_mmio_resume(struct vmm_virtio_mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->t.lock);
+	transport_resume(&mmio->t);
+	pthread_mutex_unlock(&mmio->t.lock);
+}
+
+int64_t vmm_virtio_mmio_save(struct vmm_virtio_mmio *mmio, void *buf, size_t size)
+{
+	int64_t ret;
+
+	pthread_mutex_lock(&mmio->t.lock);
+	ret = transport_save(&mmio->t, mmio->selectors, buf, size);
+	pthread_mutex_unlock(&mmio->t.lock);
+	return ret;
+}
+
+int vmm_virtio_mmio_restore(struct vmm_virtio_mmio *mmio, const void *data, size_t len,
+			    struct vmm_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&mmio->t.lock);
+	ret = transport_restore(&mmio->t, mmio->selectors, data, len, err);
 	pthread_mutex_unlock(&mmio->t.lock);
 	return ret;
 }

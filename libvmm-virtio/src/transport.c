@@ -31,7 +31,7 @@ static bool in_state(const struct vmm_virtio_transport *t, uint32_t bits)
 }
 
 /* The device is told last, when it can no longer reach the driver. */
-static void reset(struct vmm_virtio_transport *t)
+void transport_reset(struct vmm_virtio_transport *t)
 {
 	pthread_mutex_lock(&t->irq_lock);
 	__atomic_store_n(&t->status, 0, __ATOMIC_RELEASE);
@@ -43,6 +43,7 @@ static void reset(struct vmm_virtio_transport *t)
 	if (t->active && t->ops.reset)
 		t->ops.reset(t->ctx);
 	t->active = false;
+	t->working = false;
 	for (uint32_t i = 0; i < t->queue_n; i++) {
 		static const struct vmm_virtq_config blank = VMM_VIRTQ_CONFIG_INIT;
 
@@ -71,7 +72,20 @@ static int enable_queue(struct vmm_virtio_transport *t, uint32_t index)
 	return vmm_virtq_enable(q->vq, t->mem, &config, NULL);
 }
 
-static int activate(struct vmm_virtio_transport *t)
+static int enable_queues(struct vmm_virtio_transport *t)
+{
+	for (uint32_t i = 0; i < t->queue_n; i++) {
+		int ret = t->queues[i].ready ? enable_queue(t, i) : 0;
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Start the device on queues that are enabled. */
+int transport_activate(struct vmm_virtio_transport *t, const void *state, size_t len,
+		       bool restoring)
 {
 	struct vmm_virtio_activation a = {
 		.features = { t->accepted[0], t->accepted[1] },
@@ -79,15 +93,19 @@ static int activate(struct vmm_virtio_transport *t)
 		.queues = t->vqs,
 		.queue_n = t->queue_n,
 	};
+	int ret = 0;
 
-	for (uint32_t i = 0; i < t->queue_n; i++) {
-		int ret = t->queues[i].ready ? enable_queue(t, i) : 0;
-
-		if (ret < 0)
-			return ret;
-	}
 	t->active = true;
-	return t->ops.activate ? t->ops.activate(t->ctx, &a) : 0;
+	if (restoring && t->ops.restore)
+		ret = t->ops.restore(t->ctx, &a, state, len);
+	else if (t->ops.activate)
+		ret = t->ops.activate(t->ctx, &a);
+	if (ret < 0)
+		return ret;
+	t->working = true;
+	if (t->paused && t->ops.pause)
+		t->ops.pause(t->ctx);
+	return 0;
 }
 
 /* The bit is set first: the device may interrupt before its activate returns. A driver
@@ -95,7 +113,7 @@ static int activate(struct vmm_virtio_transport *t)
 static void driver_ok(struct vmm_virtio_transport *t)
 {
 	add_status(t, S_DRIVER_OK);
-	if (activate(t) < 0) {
+	if (enable_queues(t) < 0 || transport_activate(t, NULL, 0, false) < 0) {
 		vmm_virtio_transport_needs_reset(t);
 		return;
 	}
@@ -109,7 +127,7 @@ void transport_write_status(struct vmm_virtio_transport *t, uint32_t value)
 	uint32_t old = status(t), added = value & ~old;
 
 	if (value == 0) {
-		reset(t);
+		transport_reset(t);
 		return;
 	}
 	if (value > UINT8_MAX || (old & S_NEEDS_RESET) || (value & old) != old)
@@ -218,7 +236,7 @@ void transport_notify(struct vmm_virtio_transport *t, uint32_t index)
 {
 	if (index >= t->queue_n || !in_state(t, S_DRIVER_OK) || !t->queues[index].ready)
 		return;
-	if (t->ops.queue_notify)
+	if (t->ops.queue_notify && !t->paused)
 		t->ops.queue_notify(t->ctx, index);
 }
 

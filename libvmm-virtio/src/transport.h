@@ -39,6 +39,10 @@ struct vmm_virtio_transport {
 	uint64_t accepted[2];
 	/* The device's activate was called, and its reset not yet. */
 	bool active;
+	/* Activation went well, so that there are queues at work. */
+	bool working;
+	/* The VMM wants it at rest; outlives a reset. */
+	bool paused;
 
 	struct transport_queue *queues;
 	struct vmm_virtq **vqs;
@@ -64,6 +68,7 @@ int transport_init(struct vmm_virtio_transport *t, const struct vmm_virtio_devic
 		   struct vmm_error *err);
 void transport_fini(struct vmm_virtio_transport *t);
 
+void transport_reset(struct vmm_virtio_transport *t);
 void transport_write_status(struct vmm_virtio_transport *t, uint32_t value);
 void transport_write_features(struct vmm_virtio_transport *t, uint32_t page,
 			      uint32_t value);
@@ -84,5 +89,17 @@ void transport_queue_ready(struct vmm_virtio_transport *t, uint32_t index,
 void transport_queue_reset(struct vmm_virtio_transport *t, uint32_t index);
 void transport_notify(struct vmm_virtio_transport *t, uint32_t index);
 int transport_set_mem(struct vmm_virtio_transport *t, const struct vmm_mem *mem);
+int transport_activate(struct vmm_virtio_transport *t, const void *state, size_t len,
+		       bool restoring);
+
+void transport_pause(struct vmm_virtio_transport *t);
+void transport_resume(struct vmm_virtio_transport *t);
+
+/* What the layout of the registers adds to a saved state: what is selected. */
+#define TRANSPORT_SELECTORS 4u
+int64_t transport_save(struct vmm_virtio_transport *t, const uint32_t *selectors,
+		       void *buf, size_t size);
+int transport_restore(struct vmm_virtio_transport *t, uint32_t *selectors,
+		      const void *data, size_t len, struct vmm_error *err);
 
 #endif

@@ -78,6 +78,11 @@ int virtq_seg_slow(struct vmm_virtq *q, struct iovec *iov, uint32_t room, uint64
 		iov[n].iov_len = here;
 		n++;
 		q->mru = *r;
+		if (q->log) {
+			q->mru.readonly = true;
+			if (writable)
+				virtq_log_note(q, gpa, here);
+		}
 		gpa += here;
 		left -= here;
 	}

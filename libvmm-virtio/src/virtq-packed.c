@@ -134,13 +134,17 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 			first_flags = value;
 		} else {
 			store16_release(flags, value);
+			virtq_wrote(q, &q->desc[q->used_slot], sizeof(*q->desc));
 		}
 		advance(q, &q->used_slot, &q->used_wrap, descs);
 		q->outstanding -= descs;
 		q->used_total += descs;
 	}
-	if (first)
-		store16_release(first, first_flags);
+	if (!first)
+		return;
+	store16_release(first, first_flags);
+	virtq_wrote(q, (const uint8_t *)first - offsetof(struct virtq_desc, rest) - 6,
+		    sizeof(*q->desc));
 }
 
 bool virtq_packed_enable_notification(struct vmm_virtq *q)
@@ -154,6 +158,7 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 	} else {
 		store16(&event[EVENT_FLAGS], EVENT_F_ENABLE);
 	}
+	virtq_wrote(q, event, 4);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return has_chain(q);
 }

@@ -27,6 +27,7 @@ static inline void split_put(struct vmm_virtq *q, uint64_t at, uint16_t head,
 
 	store32(&elem[0], head);
 	store32(&elem[1], len);
+	virtq_wrote(q, elem, USED_ELEM);
 }
 
 /* The driver sees all entries before the index that says they are there. */
@@ -36,6 +37,7 @@ static inline void split_publish(struct vmm_virtq *q, uint64_t n)
 
 	q->used_total = total;
 	store16_release((uint16_t *)(void *)(q->device + 2), (uint16_t)total);
+	virtq_wrote(q, q->device + 2, 2);
 }
 
 static void put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
@@ -75,6 +77,8 @@ static void flush_in_order(struct vmm_virtq *q)
 /* All of @p elems were checked and are TAKEN. */
 static void finish(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
 {
+	for (size_t i = 0; VIRTQ_UNLIKELY(q->log) && i < n; i++)
+		virtq_log_mark_chain(q, (uint16_t)elems[i].token);
 	if (VIRTQ_LIKELY(!q->in_order)) {
 		for (size_t i = 0; i < n; i++)
 			q->slots[(uint16_t)elems[i].token].state = SLOT_FREE;
@@ -95,6 +99,7 @@ int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone
 {
 	struct vmm_virtq_used used = { .token = head };
 
+	virtq_log_drop(q);
 	virtq_slot_fill(q, head, descs, redone, 0);
 	q->malformed++;
 	finish(q, &used, 1);
@@ -137,6 +142,8 @@ int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
 	if (slot->pos != (uint32_t)(q->popped - 1))
 		return -EINVAL;
 
+	if (q->log)
+		virtq_log_mark_chain(q, (uint16_t)token);
 	/* A repeated chain goes back to the list that keeps its head from being offered.
 	 */
 	slot->state = slot->redone ? SLOT_TAKEN : SLOT_FREE;
@@ -167,7 +174,7 @@ int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
 	if (VIRTQ_UNLIKELY(len > slot->writable))
 		return -EINVAL;
 
-	if (VIRTQ_LIKELY(!q->in_order && !q->packed)) {
+	if (VIRTQ_LIKELY(q->plain)) {
 		slot->state = SLOT_FREE;
 		split_put(q, q->used_total, (uint16_t)token, len);
 		split_publish(q, 1);
@@ -225,6 +232,7 @@ void vmm_virtq_disable_notification(struct vmm_virtq *q)
 		store16(&words[1], EVENT_F_DISABLE);
 	else if (!q->event_idx)
 		store16(&words[0], USED_F_NO_NOTIFY);
+	virtq_wrote(q, words, 4);
 }
 
 static inline bool split_wants_interrupt(const struct vmm_virtq *q, uint64_t added)

@@ -129,6 +129,7 @@ bool virtq_split_enable_notification(struct vmm_virtq *q)
 		store16(avail_event(q), q->next_avail);
 	else
 		store16(used_flags(q), 0);
+	virtq_wrote(q, q->event_idx ? avail_event(q) : used_flags(q), 2);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return q->redo_pos < q->redo_n || load16(&q->driver[1]) != q->next_avail;
 }

@@ -26,6 +26,16 @@ int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
 	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
 	uint64_t added = q->used_total - q->used_signalled;
 
+	/* Where a broken queue was does not matter any more; nor is it to be a reason
+	 * not to save anything. */
+	if (q->enabled && q->broken) {
+		s.config = q->config;
+		s.config.size = sizeof(s.config);
+		s.broken = 1;
+		s.enabled = 1;
+		*out = s;
+		return 0;
+	}
 	if (q->held > 0 || (q->packed && q->outstanding > 0))
 		return -EBUSY;
 	if (q->enabled) {
@@ -38,7 +48,6 @@ int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
 		s.added = added < UINT32_MAX ? (uint32_t)added : UINT32_MAX;
 		s.inflight = count_waiting(q);
 	}
-	s.broken = q->broken;
 	s.enabled = q->enabled;
 	*out = s;
 	return 0;

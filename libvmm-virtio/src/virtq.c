@@ -137,6 +137,7 @@ static void set_parts(struct vmm_virtq *q, const struct virtq_part parts[3])
 static int allocate(struct vmm_virtq *q, const struct vmm_mem *mem, uint32_t num)
 {
 	uint32_t order = 1;
+	int ret;
 
 	while (order < num)
 		order *= 2;
@@ -147,7 +148,8 @@ static int allocate(struct vmm_virtq *q, const struct vmm_mem *mem, uint32_t num
 	q->table = calloc(num, sizeof(*q->table));
 	if (!q->slots || !q->order || !q->redo || !q->table)
 		return -ENOMEM;
-	return virtq_map_build(mem, &q->regions, &q->region_n);
+	ret = virtq_log_new(mem, num, &q->log);
+	return ret < 0 ? ret : virtq_map_build(mem, &q->regions, &q->region_n);
 }
 
 static void release(struct vmm_virtq *q)
@@ -157,12 +159,29 @@ static void release(struct vmm_virtq *q)
 	free(q->redo);
 	free(q->table);
 	free(q->regions);
+	virtq_log_free(q->log);
 	q->slots = NULL;
 	q->order = NULL;
 	q->redo = NULL;
 	q->table = NULL;
 	q->regions = NULL;
 	q->region_n = 0;
+	q->log = NULL;
+}
+
+static void start_region(struct vmm_virtq *q)
+{
+	q->mru = q->regions[0];
+	q->mru.readonly |= q->log != NULL;
+}
+
+/* Go over to another log, or none. */
+static void lose_log(struct vmm_virtq *q, struct virtq_log *log)
+{
+	virtq_log_mark_all(q);
+	virtq_log_free(q->log);
+	q->log = log;
+	q->plain = !q->packed && !q->in_order && !q->log;
 }
 
 int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
@@ -187,11 +206,12 @@ int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
 	q->config = c;
 	q->num = c.num;
 	q->mem = mem;
-	q->mru = q->regions[0];
+	start_region(q);
 	q->packed = c.features & VMM_VIRTIO_F_RING_PACKED;
 	q->event_idx = c.features & VMM_VIRTIO_F_EVENT_IDX;
 	q->indirect = c.features & VMM_VIRTIO_F_INDIRECT_DESC;
 	q->in_order = c.features & VMM_VIRTIO_F_IN_ORDER;
+	q->plain = !q->packed && !q->in_order && !q->log;
 	q->avail_wrap = q->packed;
 	q->used_wrap = q->packed;
 	q->epoch++;
@@ -216,6 +236,7 @@ void vmm_virtq_reset(struct vmm_virtq *q)
 {
 	struct vmm_virtq blank = { .max = q->max, .epoch = q->epoch, .stats = count(q) };
 
+	virtq_log_mark_all(q);
 	release(q);
 	*q = blank;
 }
@@ -224,6 +245,7 @@ int vmm_virtq_set_mem(struct vmm_virtq *q, const struct vmm_mem *mem)
 {
 	struct virtq_region *regions;
 	struct virtq_part parts[3];
+	struct virtq_log *log;
 	size_t n;
 	int ret;
 
@@ -233,17 +255,28 @@ int vmm_virtq_set_mem(struct vmm_virtq *q, const struct vmm_mem *mem)
 		return -ENOTRECOVERABLE;
 	ret = virtq_find_parts(mem, &q->config, parts, NULL);
 	if (ret < 0) {
+		lose_log(q, NULL);
 		(void)virtq_die(q);
 		return ret;
 	}
-	ret = virtq_map_build(mem, &regions, &n);
+	ret = virtq_log_new(mem, q->num, &log);
 	if (ret < 0)
 		return ret;
+	ret = virtq_map_build(mem, &regions, &n);
+	if (ret < 0) {
+		virtq_log_free(log);
+		return ret;
+	}
 
+	/* Chains that are out go on being noted, or never were. */
+	if (q->log && log)
+		virtq_log_free(log);
+	else
+		lose_log(q, log);
 	free(q->regions);
 	q->regions = regions;
 	q->region_n = n;
-	q->mru = regions[0];
+	start_region(q);
 	q->mem = mem;
 	set_parts(q, parts);
 	return 0;

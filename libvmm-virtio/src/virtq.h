@@ -62,6 +62,8 @@ struct virtq_slot {
 	bool redone;
 };
 
+struct virtq_log;
+
 struct vmm_virtq {
 	/* Enabled and not broken. */
 	bool live;
@@ -71,6 +73,8 @@ struct vmm_virtq {
 	bool event_idx;
 	bool indirect;
 	bool in_order;
+	/* Nothing of the kind: split, not IN_ORDER, no log. */
+	bool plain;
 	/* Packed wrap counters. */
 	bool avail_wrap;
 	bool used_wrap;
@@ -120,6 +124,9 @@ struct vmm_virtq {
 	struct virtq_region *regions;
 	size_t region_n;
 	const struct vmm_mem *mem;
+	/* If memory is tracked. The most recent region then always counts as read-only,
+	 * which sends each writable buffer to virtq_seg_slow(), where it is noted. */
+	struct virtq_log *log;
 
 	uint32_t max;
 	struct vmm_virtq_config config;
@@ -217,6 +224,15 @@ int virtq_seg_slow(struct vmm_virtq *q, struct iovec *iov, uint32_t room, uint64
 		   uint32_t len, bool writable);
 int virtq_indirect_copy(struct vmm_virtq *q, uint64_t gpa, uint32_t len);
 
+int virtq_log_new(const struct vmm_mem *mem, uint32_t num, struct virtq_log **out);
+void virtq_log_free(struct virtq_log *log);
+void virtq_log_note(struct vmm_virtq *q, uint64_t gpa, uint64_t len);
+void virtq_log_drop(struct vmm_virtq *q);
+void virtq_log_take(struct vmm_virtq *q, uint16_t head);
+void virtq_log_mark_chain(struct vmm_virtq *q, uint16_t head);
+void virtq_log_mark_all(struct vmm_virtq *q);
+void virtq_log_mark_ring(struct vmm_virtq *q, const void *at, uint64_t len);
+
 int virtq_die(struct vmm_virtq *q);
 int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone,
 		 int why);
@@ -268,6 +284,13 @@ static inline __attribute__((always_inline)) int virtq_seg(struct vmm_virtq *q,
 	return 0;
 }
 
+/* What was written to the ring at @p at, for whoever keeps track. */
+static inline void virtq_wrote(struct vmm_virtq *q, const void *at, uint64_t len)
+{
+	if (VIRTQ_UNLIKELY(q->log))
+		virtq_log_mark_ring(q, at, len);
+}
+
 /* Note that a chain is out. */
 static inline void virtq_slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
 				   bool redone, uint64_t room)
@@ -281,6 +304,8 @@ static inline void virtq_slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t 
 	};
 
 	q->slots[head] = slot;
+	if (VIRTQ_UNLIKELY(q->log))
+		virtq_log_take(q, head);
 	if (VIRTQ_UNLIKELY(q->in_order))
 		q->order[q->popped & q->order_mask] = head;
 	q->popped++;

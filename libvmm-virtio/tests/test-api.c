@@ -21,7 +21,7 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtq_state), 72);
 	assert_int_equal(sizeof(struct vmm_virtq_cursor), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_activation), 40);
-	assert_int_equal(sizeof(struct vmm_virtio_device_ops), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_device_ops), 96);
 	assert_int_equal(sizeof(struct vmm_virtio_shm), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_device), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);

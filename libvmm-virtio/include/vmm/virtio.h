@@ -54,6 +54,8 @@ VMM_BEGIN_DECLS
 #define VMM_VIRTIO_CONFIG_MAX 3840u
 /** Most shared memory regions of a device. */
 #define VMM_VIRTIO_SHM_MAX 16u
+/** Longest saved state of a device's own in bytes. */
+#define VMM_VIRTIO_DEVICE_STATE_MAX 0x1000000u
 
 /** A device's way to its driver; belongs to the transport. */
 struct vmm_virtio_transport;
@@ -117,13 +119,40 @@ struct vmm_virtio_device_ops {
 	 */
 	void (*config_written)(void *ctx, uint32_t offset, const void *data,
 			       uint32_t len);
+	/**
+	 * Come to rest: take no more chains, finish those that were popped or put them
+	 * back with vmm_virtq_undo_pop(), and let no thread touch a queue once this
+	 * returns. Only called while the device is active; `reset` may come before
+	 * `resume`. A chain may stay out on a split ring: it is popped again after a
+	 * restore. NULL: at rest whenever the VMM does not run it.
+	 */
+	void (*pause)(void *ctx);
+	/** Go on. Each queue is notified afterwards. */
+	void (*resume)(void *ctx);
+	/**
+	 * Write what the device knows beyond queues, features and configuration space,
+	 * in a format of its own that says its version. Called at rest, active or not.
+	 * Return its length, at most #VMM_VIRTIO_DEVICE_STATE_MAX, and write nothing if
+	 * @p size is less; or a negative errno value. NULL: there is no such thing.
+	 */
+	int64_t (*save)(void *ctx, void *buf, size_t size);
+	/**
+	 * Take what `save` wrote, as hostile input, and start as `activate` does, instead
+	 * of it; @p activation is NULL if the device is not to be active. What is called
+	 * on the transport meanwhile does not interrupt the driver; a configuration space
+	 * that differs in the end from the saved one is told to it. A negative errno value
+	 * makes the restore fail; `reset` is then called if @p activation was given. NULL:
+	 * `activate` does, and a saved state that is not empty is refused.
+	 */
+	int (*restore)(void *ctx, const struct vmm_virtio_activation *activation,
+		       const void *data, size_t len);
 };
 
 /** Defaults: no callback. */
 #define VMM_VIRTIO_DEVICE_OPS_INIT                                                  \
 	{                                                                           \
 		sizeof(struct vmm_virtio_device_ops), NULL, NULL, NULL, NULL, NULL, \
-		    NULL, NULL                                                      \
+		    NULL, NULL, NULL, NULL, NULL, NULL                              \
 	}
 
 /** A shared memory region of a device (virtio 1.2, 2.10). */
@@ -337,6 +366,55 @@ VMM_API VMM_MUST_USE int vmm_virtio_mmio_get_doorbell(struct vmm_virtio_mmio *mm
  */
 VMM_API VMM_MUST_USE int vmm_virtio_mmio_set_mem(struct vmm_virtio_mmio *mmio,
 						 const struct vmm_mem *mem);
+
+/**
+ * Bring the device to rest, as its `pause` says. From then on until
+ * vmm_virtio_mmio_resume() notifications are not passed on; a driver may still access
+ * registers. No effect if it is paused. Pausing outlives a reset by the driver.
+ */
+VMM_API void vmm_virtio_mmio_pause(struct vmm_virtio_mmio *mmio);
+
+/** Let a paused device go on, and notify each of its queues, so that no kick is lost. */
+VMM_API void vmm_virtio_mmio_resume(struct vmm_virtio_mmio *mmio);
+
+/**
+ * Save the transport, its queues and its device as bytes, in a versioned format that
+ * does not depend on the host. Guest memory is not part of it; save that while the
+ * device is paused, too.
+ *
+ * @param mmio      the transport, paused
+ * @param[out] buf  room for @p size bytes; may be NULL if @p size is 0
+ * @param size      nothing is written if this is less than the result
+ * @return the length of the state, or a negative errno value:
+ * @retval -EBUSY   not paused, or chains are in flight that vmm_virtq_get_state() cannot
+ *                  save
+ * @retval -E2BIG   the device's state is too long; else as its `save`
+ */
+VMM_API VMM_MUST_USE int64_t vmm_virtio_mmio_save(struct vmm_virtio_mmio *mmio, void *buf,
+						  size_t size);
+
+/**
+ * Bring a new transport to a saved state and leave it paused. The state is taken as
+ * hostile: whatever it says, only what a driver can reach becomes true, and what the
+ * device offers now decides. Of the configuration space, only the bits that the driver
+ * may write come from the state (told to the device by `config_written`); where others
+ * differ the driver gets a configuration change.
+ *
+ * @param mmio      the transport, not touched by a driver yet
+ * @param data      from vmm_virtio_mmio_save()
+ * @param len       bytes in @p data
+ * @param[out] err  detail on failure; may be NULL
+ * @retval 0        done; vmm_virtio_mmio_resume() starts it
+ * @retval -EBUSY   a driver is at work already
+ * @retval -EBADMSG the state is cut off, contradicts itself, is of an unknown version, or
+ *                  does not fit the device; nothing changed
+ * @retval -EFAULT  a ring is not in memory; also -EROFS
+ * @retval -ENOMEM  out of memory; else as the device's `restore` or `activate`. After any
+ *                  failure the transport is as after a reset
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_mmio_restore(struct vmm_virtio_mmio *mmio,
+						 const void *data, size_t len,
+						 struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_mmio, vmm_virtio_mmio_free)
 

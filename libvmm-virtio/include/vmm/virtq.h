@@ -148,7 +148,8 @@ struct vmm_virtq_state {
 	uint8_t enabled;
 	/** Used entries since the last vmm_virtq_needs_notification(). */
 	uint32_t added;
-	/** Number of chains popped and not given back; see vmm_virtq_get_inflight(). */
+	/** Number of chains popped and not given back; see vmm_virtq_get_inflight(). 0
+	 *  if it is broken. */
 	uint32_t inflight;
 };
 
