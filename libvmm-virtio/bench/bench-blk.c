@@ -48,10 +48,6 @@ static int submit(void *ctx, struct vmm_virtio_blk_io *io)
 	return 0;
 }
 
-static void on_wake(void *ctx, uint32_t queue)
-{
-}
-
 static void on_irq(void *ctx, bool level)
 {
 	((struct setup *)ctx)->interrupts += level;
@@ -152,7 +148,7 @@ static int start_driver(struct setup *s)
 static int start(struct setup *s)
 {
 	static const struct vmm_virtio_blk_backend backend = { sizeof(backend), submit,
-							       NULL };
+							       NULL, NULL, NULL };
 	struct vmm_virtio_blk_opts opts = VMM_VIRTIO_BLK_OPTS_INIT;
 	struct vmm_virtio_mmio_opts mopts = VMM_VIRTIO_MMIO_OPTS_INIT;
 	int ret = make_mem(s);
@@ -160,7 +156,6 @@ static int start(struct setup *s)
 	if (ret < 0)
 		return ret;
 	fill(s);
-	opts.wake = on_wake;
 	opts.backend = &backend;
 	opts.backend_ctx = s;
 	opts.capacity = 1u << 20;

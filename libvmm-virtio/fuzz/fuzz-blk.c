@@ -41,10 +41,6 @@ static void must(bool good)
 		abort();
 }
 
-static void on_wake(void *ctx, uint32_t queue)
-{
-}
-
 static void check_io(const struct world *w, const struct vmm_virtio_blk_io *io)
 {
 	bool range =
@@ -87,7 +83,7 @@ static int submit(void *ctx, struct vmm_virtio_blk_io *io)
 	return 0;
 }
 
-static void drain(void *ctx)
+static void drain(void *ctx, uint32_t queue)
 {
 	struct world *w = ctx;
 
@@ -154,7 +150,7 @@ static size_t request(struct world *w, const uint8_t *data, size_t size)
 		(void)mock_add(w->m, segs, n, data[16] & 0x80);
 	vmm_virtio_blk_run(w->blk, 0);
 	if (data[16] & 0x40)
-		drain(w);
+		drain(w, 0);
 	collect(w);
 	return need;
 }
@@ -162,10 +158,10 @@ static size_t request(struct world *w, const uint8_t *data, size_t size)
 static void finish(struct world *w)
 {
 	for (int i = 0; i < 40; i++) {
-		drain(w);
+		drain(w, 0);
 		vmm_virtio_blk_run(w->blk, 0);
 	}
-	drain(w);
+	drain(w, 0);
 	collect(w);
 	for (uint32_t i = 0; i < w->m->num; i++)
 		must(!w->m->out[i]);
@@ -174,7 +170,7 @@ static void finish(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct vmm_virtio_blk_backend backend = { sizeof(backend), submit,
-							       drain };
+							       NULL, NULL, drain };
 	static struct mock *mock;
 	struct vmm_virtio_blk_opts opts = VMM_VIRTIO_BLK_OPTS_INIT;
 	struct vmm_virtio_mmio_opts mopts = VMM_VIRTIO_MMIO_OPTS_INIT;
@@ -189,7 +185,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		     (mode & 4 ? 1u << 13 | 1u << 14 : 0) | (mode & 8 ? 1u << 11 : 0);
 	mock_reset(mock, 16, w.features);
 	w.m = mock;
-	opts.wake = on_wake;
 	opts.backend = &backend;
 	opts.backend_ctx = &w;
 	opts.capacity = SECTORS * 512;

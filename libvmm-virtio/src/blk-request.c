@@ -58,6 +58,7 @@ static int parse_transfer(struct vmm_virtio_blk *blk, struct blk_request *req,
 	req->io.op = op;
 	req->io.offset = sector * VMM_VIRTIO_BLK_SECTOR;
 	req->io.len = len;
+	req->moved = len;
 	return len > 0 ? BLK_SUBMIT : BLK_S_OK;
 }
 
@@ -99,27 +100,45 @@ static int parse_flush(struct vmm_virtio_blk *blk, struct blk_request *req,
 	return BLK_SUBMIT;
 }
 
-static int get_id(struct vmm_virtio_blk *blk, struct blk_request *req,
-		  const struct vmm_virtq_chain *chain)
+/* What the device answers by itself: as much of it as there is room for. */
+static int answer_query(struct blk_request *req, const struct vmm_virtq_chain *chain,
+			const void *answer, size_t len)
 {
 	struct vmm_virtq_cursor out = vmm_virtq_writer(chain), status;
 
 	if (chain->readable_len != BLK_HEADER_LEN || chain->writable_len < 2 ||
 	    vmm_virtq_split(&out, chain->writable_len - 1, &status) < 0)
 		return BLK_S_IOERR;
-	req->ok_len = (uint32_t)vmm_virtq_write_some(&out, blk->id, sizeof(blk->id)) + 1;
+	req->ok_len = (uint32_t)vmm_virtq_write_some(&out, answer, len) + 1;
 	return BLK_S_OK;
 }
+
+static int get_lifetime(struct vmm_virtio_blk *blk, struct blk_request *req,
+			const struct vmm_virtq_chain *chain)
+{
+	uint64_t words = __atomic_load_n(&blk->lifetime, __ATOMIC_RELAXED);
+
+	if (!(blk->features & BLK_F_LIFETIME))
+		return BLK_S_UNSUPP;
+	return answer_query(req, chain, &words, BLK_LIFETIME_LEN);
+}
+
+struct range_kind {
+	uint64_t feature;
+	uint32_t op;
+	/* Of those that the driver may set. */
+	uint32_t flags;
+};
 
 /* One range a request, as the configuration space says. */
 static int parse_range(struct vmm_virtio_blk *blk, struct blk_request *req,
 		       const struct vmm_virtq_chain *chain, struct vmm_virtq_cursor *rest,
-		       bool zeroes)
+		       const struct range_kind *kind)
 {
 	struct range range;
 	uint32_t flags, sectors;
 
-	if (!(blk->features & (zeroes ? BLK_F_WRITE_ZEROES : BLK_F_DISCARD)))
+	if (!(blk->features & kind->feature))
 		return BLK_S_UNSUPP;
 	if (blk->readonly || chain->writable_len != 1 || rest->left != BLK_RANGE_LEN ||
 	    vmm_virtq_read(rest, &range, sizeof(range)) < 0)
@@ -127,15 +146,32 @@ static int parse_range(struct vmm_virtio_blk *blk, struct blk_request *req,
 	flags = le32toh(range.flags);
 	sectors = le32toh(range.sectors);
 	/* 5.2.6.2: unmap is the only flag, and only for zeroes. */
-	if (flags & ~(zeroes ? 1u : 0u))
+	if (flags & ~kind->flags)
 		return BLK_S_UNSUPP;
 	if (sectors > BLK_RANGE_SECTORS)
 		return BLK_S_IOERR;
-	req->io.flags =
-	    (flags & 1 ? VMM_VIRTIO_BLK_IO_UNMAP : 0) | (zeroes ? write_flags(blk) : 0);
-	return parse_transfer(
-	    blk, req, le64toh(range.sector), (uint64_t)sectors * VMM_VIRTIO_BLK_SECTOR,
-	    zeroes ? VMM_VIRTIO_BLK_WRITE_ZEROES : VMM_VIRTIO_BLK_DISCARD);
+	req->io.flags = flags & 1 ? VMM_VIRTIO_BLK_IO_UNMAP : 0;
+	if (kind->op == VMM_VIRTIO_BLK_WRITE_ZEROES)
+		req->io.flags |= write_flags(blk);
+	return parse_transfer(blk, req, le64toh(range.sector),
+			      (uint64_t)sectors * VMM_VIRTIO_BLK_SECTOR, kind->op);
+}
+
+static int parse_ranges(struct vmm_virtio_blk *blk, struct blk_request *req,
+			const struct vmm_virtq_chain *chain,
+			struct vmm_virtq_cursor *rest, uint32_t type)
+{
+	static const struct range_kind discard = { BLK_F_DISCARD, VMM_VIRTIO_BLK_DISCARD,
+						   0 };
+	static const struct range_kind zeroes = { BLK_F_WRITE_ZEROES,
+						  VMM_VIRTIO_BLK_WRITE_ZEROES, 1 };
+	static const struct range_kind erase = { BLK_F_SECURE_ERASE,
+						 VMM_VIRTIO_BLK_SECURE_ERASE, 0 };
+
+	if (type == BLK_T_DISCARD)
+		return parse_range(blk, req, chain, rest, &discard);
+	return parse_range(blk, req, chain, rest,
+			   type == BLK_T_WRITE_ZEROES ? &zeroes : &erase);
 }
 
 int blk_parse(struct vmm_virtio_blk *blk, struct blk_request *req,
@@ -143,10 +179,12 @@ int blk_parse(struct vmm_virtio_blk *blk, struct blk_request *req,
 {
 	const struct iovec *last = &chain->iov[chain->readable_n + chain->writable_n - 1];
 	struct vmm_virtq_cursor in = vmm_virtq_reader(chain);
-	struct vmm_virtio_blk_io blank = { .queue = req->queue->index };
+	struct vmm_virtio_blk_io blank = { .op = BLK_OP_QUERY,
+					   .queue = req->queue->index };
 	struct header header;
 
 	req->io = blank;
+	req->moved = 0;
 	req->ok_len = 1;
 	req->status = (uint8_t *)last->iov_base + (last->iov_len - 1);
 	if (vmm_virtq_read(&in, &header, sizeof(header)) < 0)
@@ -159,11 +197,13 @@ int blk_parse(struct vmm_virtio_blk *blk, struct blk_request *req,
 	case BLK_T_FLUSH:
 		return parse_flush(blk, req, le64toh(header.sector));
 	case BLK_T_GET_ID:
-		return get_id(blk, req, chain);
+		return answer_query(req, chain, blk->id, sizeof(blk->id));
+	case BLK_T_GET_LIFETIME:
+		return get_lifetime(blk, req, chain);
 	case BLK_T_DISCARD:
-		return parse_range(blk, req, chain, &in, false);
 	case BLK_T_WRITE_ZEROES:
-		return parse_range(blk, req, chain, &in, true);
+	case BLK_T_SECURE_ERASE:
+		return parse_ranges(blk, req, chain, &in, le32toh(header.type));
 	default:
 		return BLK_S_UNSUPP;
 	}

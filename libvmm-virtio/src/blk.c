@@ -1,162 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The block device between its transport and its back end. */
+/* The block device as its transport sees it, and how it is made. */
 #include <endian.h>
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "blk.h"
 #include "options.h"
 
 #define QUEUE_DEFAULT 128u
-
-/* lock is held. */
-static void give_back(struct blk_request *req, uint32_t len)
-{
-	struct blk_queue *q = req->queue;
-
-	if (vmm_virtq_add_used(q->vq, req->token, len) < 0)
-		vmm_virtio_transport_needs_reset(q->blk->transport);
-	q->free[q->free_n++] = req;
-}
-
-static void answer(struct blk_request *req, uint8_t status)
-{
-	/* Published by the used ring, so that the driver reads it after that. */
-	__atomic_store_n(req->status, status, __ATOMIC_RELAXED);
-	give_back(req, status == BLK_S_OK ? req->ok_len : 1);
-}
-
-static void signal_if_wanted(struct blk_queue *q)
-{
-	if (vmm_virtq_needs_notification(q->vq))
-		vmm_virtio_transport_signal_queue(q->blk->transport, q->index);
-}
-
-void vmm_virtio_blk_complete(struct vmm_virtio_blk_io *io, int result)
-{
-	struct blk_request *req = (struct blk_request *)(void *)io;
-	struct blk_queue *q = req->queue;
-	uint8_t status = BLK_S_OK;
-	bool again;
-
-	if (result < 0)
-		status = result == -EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR;
-	pthread_mutex_lock(&q->lock);
-	answer(req, status);
-	again = q->starved && !q->running;
-	if (again)
-		q->starved = false;
-	if (!q->running)
-		signal_if_wanted(q);
-	pthread_mutex_unlock(&q->lock);
-	if (again)
-		q->blk->wake(q->blk->wake_ctx, q->index);
-}
-
-/* Returns false if the back end has no room. */
-static bool start_one(struct blk_queue *q, struct blk_request *req,
-		      const struct vmm_virtq_chain *chain)
-{
-	struct vmm_virtio_blk *blk = q->blk;
-	int ret;
-
-	req->token = chain->token;
-	/* Without a byte for the status there is nothing to say. */
-	if (chain->writable_len == 0) {
-		give_back(req, 0);
-		return true;
-	}
-	ret = blk_parse(blk, req, chain);
-	if (ret != BLK_SUBMIT) {
-		answer(req, (uint8_t)ret);
-		return true;
-	}
-	ret = blk->backend.submit(blk->backend_ctx, &req->io);
-	if (ret == -EAGAIN && vmm_virtq_undo_pop(q->vq, chain->token) == 0) {
-		q->free[q->free_n++] = req;
-		return false;
-	}
-	if (ret < 0)
-		answer(req, ret == -EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR);
-	return true;
-}
-
-/* Returns false when there is nothing more to do for now. */
-static bool serve_one(struct blk_queue *q)
-{
-	struct vmm_virtq_chain chain = { .iov_max = BLK_IOVECS };
-	struct blk_request *req;
-	int ret;
-
-	/* Each chain in flight has a request; there are as many as heads. */
-	req = q->free[q->free_n - 1];
-	chain.iov = req->iov;
-	ret = vmm_virtq_pop(q->vq, &chain);
-	if (ret == 0) {
-		q->free_n--;
-		q->starved = !start_one(q, req, &chain);
-		return !q->starved;
-	}
-	if (ret == -ENOTRECOVERABLE)
-		vmm_virtio_transport_needs_reset(q->blk->transport);
-	return ret != -EAGAIN && ret != -ENOTRECOVERABLE;
-}
-
-static bool serve(struct blk_queue *q)
-{
-	uint32_t budget = vmm_virtq_get_num(q->vq);
-	bool more;
-
-	q->running = true;
-	q->starved = false;
-	vmm_virtq_disable_notification(q->vq);
-	while (budget > 0 && q->free_n > 0 && serve_one(q))
-		budget--;
-	q->running = false;
-	signal_if_wanted(q);
-	more = vmm_virtq_enable_notification(q->vq);
-	/* What the back end had no room for waits for a completion, if one can come. */
-	return more && (!q->starved || q->free_n == q->request_n);
-}
-
-void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue)
-{
-	struct blk_queue *q;
-	bool again = false;
-
-	if (queue >= blk->queue_n)
-		return;
-	q = &blk->queues[queue];
-	pthread_mutex_lock(&q->lock);
-	if (q->vq && !q->stopping)
-		again = serve(q);
-	pthread_mutex_unlock(&q->lock);
-	if (again)
-		blk->wake(blk->wake_ctx, queue);
-}
-
-static int start_queue(struct vmm_virtio_blk *blk, uint32_t index, struct vmm_virtq *vq)
-{
-	struct blk_queue *q = &blk->queues[index];
-	uint32_t n = vmm_virtq_get_num(vq);
-
-	q->requests = calloc(n, sizeof(*q->requests));
-	q->free = calloc(n, sizeof(struct blk_request *));
-	if (!q->requests || !q->free)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		q->requests[i].queue = q;
-		q->free[i] = &q->requests[i];
-	}
-	q->free_n = n;
-	q->request_n = n;
-	pthread_mutex_lock(&q->lock);
-	q->vq = vq;
-	q->starved = false;
-	pthread_mutex_unlock(&q->lock);
-	return 0;
-}
+#define IO_THREADS_DEFAULT 4u
+/* Largest ring of io_uring that is asked for; more requests wait in guest memory. */
+#define RING_MAX 1024u
 
 static int activate(void *ctx, const struct vmm_virtio_activation *a)
 {
@@ -164,9 +21,10 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 
 	blk->features = a->features[0];
 	blk->transport = a->transport;
+	blk->vqs = a->queues;
 	for (uint32_t i = 0; i < blk->queue_n; i++) {
 		int ret = vmm_virtq_is_enabled(a->queues[i])
-			      ? start_queue(blk, i, a->queues[i])
+			      ? blk_queue_start(&blk->queues[i], a->queues[i])
 			      : 0;
 
 		if (ret < 0)
@@ -175,51 +33,40 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	return 0;
 }
 
-static void set_stopping(struct vmm_virtio_blk *blk, bool stopping)
-{
-	for (uint32_t i = 0; i < blk->queue_n; i++) {
-		pthread_mutex_lock(&blk->queues[i].lock);
-		blk->queues[i].stopping = stopping;
-		pthread_mutex_unlock(&blk->queues[i].lock);
-	}
-}
-
-static void stop_queue(struct blk_queue *q)
-{
-	pthread_mutex_lock(&q->lock);
-	q->vq = NULL;
-	free(q->requests);
-	free(q->free);
-	q->requests = NULL;
-	q->free = NULL;
-	q->free_n = 0;
-	pthread_mutex_unlock(&q->lock);
-}
-
-/* Nothing new is started, then what was started completes, and only then the queues go.
- */
 static void reset(void *ctx)
 {
 	static const uint8_t on = 1;
 	struct vmm_virtio_blk *blk = ctx;
 
-	set_stopping(blk, true);
-	if (blk->backend.drain)
-		blk->backend.drain(blk->backend_ctx);
 	for (uint32_t i = 0; i < blk->queue_n; i++)
-		stop_queue(&blk->queues[i]);
-	set_stopping(blk, false);
+		blk_queue_stop(&blk->queues[i]);
 	__atomic_store_n(&blk->writeback, true, __ATOMIC_RELAXED);
 	if (vmm_virtio_transport_set_config(blk->transport, BLK_CONFIG_WRITEBACK, &on,
 					    1) < 0)
 		vmm_virtio_transport_needs_reset(blk->transport);
+	blk->transport = NULL;
 }
 
 static void queue_notify(void *ctx, uint32_t index)
 {
+	const struct vmm_virtio_blk *blk = ctx;
+
+	blk_queue_ring(&blk->queues[index]);
+}
+
+static void queue_reset(void *ctx, uint32_t index)
+{
 	struct vmm_virtio_blk *blk = ctx;
 
-	blk->wake(blk->wake_ctx, index);
+	blk_queue_stop(&blk->queues[index]);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_blk *blk = ctx;
+
+	if (blk_queue_start(&blk->queues[index], blk->vqs[index]) < 0)
+		vmm_virtio_transport_needs_reset(blk->transport);
 }
 
 static void config_written(void *ctx, uint32_t offset, const void *data, uint32_t len)
@@ -238,6 +85,8 @@ static const struct vmm_virtio_device_ops blk_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 	.config_written = config_written,
 };
 
@@ -253,26 +102,42 @@ static void put32(struct vmm_virtio_blk *blk, uint32_t at, uint32_t value)
 	memcpy(blk->config + at, &value, sizeof(value));
 }
 
+static uint16_t in_blocks(uint32_t bytes, uint32_t block_size)
+{
+	uint32_t n = bytes / block_size;
+
+	return (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
+}
+
 static void fill_config(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opts *o)
 {
 	uint64_t sectors = htole64(blk->sectors);
-	uint32_t seg_max = o->queue_max - 2;
+	uint32_t seg_max = o->queue_max - 2,
+		 align = o->block_size / VMM_VIRTIO_BLK_SECTOR;
 
 	memcpy(blk->config, &sectors, sizeof(sectors));
 	put32(blk, 12,
 	      seg_max < VMM_VIRTIO_BLK_SEG_MAX ? seg_max : VMM_VIRTIO_BLK_SEG_MAX);
 	put32(blk, 20, o->block_size);
+	blk->config[24] = (uint8_t)__builtin_ctz(o->physical_size / o->block_size);
+	put16(blk, 26, in_blocks(o->min_io_size, o->block_size));
+	put32(blk, 28, o->opt_io_size / o->block_size);
 	blk->config[BLK_CONFIG_WRITEBACK] = 1;
 	blk->writable[BLK_CONFIG_WRITEBACK] = 1;
 	put16(blk, 34, (uint16_t)o->queue_n);
-	if (!o->discard)
-		return;
-	put32(blk, 36, BLK_RANGE_SECTORS);
-	put32(blk, 40, 1);
-	put32(blk, 44, o->block_size / VMM_VIRTIO_BLK_SECTOR);
-	put32(blk, 48, BLK_RANGE_SECTORS);
-	put32(blk, 52, 1);
-	blk->config[56] = 1;
+	if (o->discard) {
+		put32(blk, 36, BLK_RANGE_SECTORS);
+		put32(blk, 40, 1);
+		put32(blk, 44, align);
+		put32(blk, 48, BLK_RANGE_SECTORS);
+		put32(blk, 52, 1);
+		blk->config[56] = 1;
+	}
+	if (o->secure_erase) {
+		put32(blk, 60, BLK_RANGE_SECTORS);
+		put32(blk, 64, 1);
+		put32(blk, 68, align);
+	}
 }
 
 static void describe(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opts *o)
@@ -284,15 +149,78 @@ static void describe(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opt
 	blk->device.queue_n = o->queue_n;
 	blk->device.queue_max = blk->queue_max;
 	blk->device.features[0] = o->features | BLK_F_SEG_MAX | BLK_F_BLK_SIZE |
-				  BLK_F_FLUSH | BLK_F_CONFIG_WCE |
+				  BLK_F_FLUSH | BLK_F_TOPOLOGY | BLK_F_CONFIG_WCE |
 				  (o->readonly ? BLK_F_RO : 0) |
 				  (o->queue_n > 1 ? BLK_F_MQ : 0) |
-				  (o->discard ? BLK_F_DISCARD | BLK_F_WRITE_ZEROES : 0);
+				  (o->discard ? BLK_F_DISCARD | BLK_F_WRITE_ZEROES : 0) |
+				  (o->lifetime ? BLK_F_LIFETIME : 0) |
+				  (o->secure_erase ? BLK_F_SECURE_ERASE : 0);
 	blk->device.config = blk->config;
 	blk->device.config_writable = blk->writable;
 	blk->device.config_len = BLK_CONFIG_LEN;
 	blk->device.ops = &blk_ops;
 	blk->device.ctx = blk;
+}
+
+static bool is_power_of_2(uint32_t n)
+{
+	return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* What a block device says about itself, where the VMM said nothing and it fits. */
+static void ask_device(const struct blk_file *f, struct vmm_virtio_blk_opts *o)
+{
+	unsigned physical, min, best;
+	int logical;
+
+	if (o->block_size == 0 && ioctl(f->fd, BLKSSZGET, &logical) == 0)
+		o->block_size = (uint32_t)logical;
+	if (o->block_size == 0)
+		return;
+	if (o->physical_size == 0 && ioctl(f->fd, BLKPBSZGET, &physical) == 0 &&
+	    physical > o->block_size)
+		o->physical_size = physical;
+	if (o->min_io_size == 0 && ioctl(f->fd, BLKIOMIN, &min) == 0 &&
+	    min % o->block_size == 0)
+		o->min_io_size = min;
+	if (o->opt_io_size == 0 && ioctl(f->fd, BLKIOOPT, &best) == 0 &&
+	    best % o->block_size == 0)
+		o->opt_io_size = best;
+}
+
+static int ask_file(const struct blk_file *f, struct vmm_virtio_blk_opts *o,
+		    struct vmm_error *err)
+{
+	int ret = o->capacity == 0 ? blk_file_size(f, &o->capacity) : 0;
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "size of the disk image is unknown");
+	if (o->secure_erase && !f->is_device)
+		return vmm_error_set(err, -EOPNOTSUPP,
+				     "only block devices erase securely");
+	if (f->is_device)
+		ask_device(f, o);
+	if (o->block_size == 0 && f->offset_align > VMM_VIRTIO_BLK_SECTOR)
+		o->block_size = f->offset_align;
+	return 0;
+}
+
+/* What was not said by anyone, and whether it all fits together. */
+static int check_sizes(struct vmm_virtio_blk_opts *o, struct vmm_error *err)
+{
+	if (o->block_size == 0)
+		o->block_size = VMM_VIRTIO_BLK_SECTOR;
+	if (o->physical_size == 0)
+		o->physical_size = o->block_size;
+	if (o->block_size < VMM_VIRTIO_BLK_SECTOR || !is_power_of_2(o->block_size) ||
+	    o->physical_size < o->block_size || !is_power_of_2(o->physical_size))
+		return vmm_error_at(err, -EINVAL, 0, 0, o->block_size,
+				    "block size %u, physical %u", o->block_size,
+				    o->physical_size);
+	if (o->min_io_size % o->block_size != 0 || o->opt_io_size % o->block_size != 0)
+		return vmm_error_at(err, -EINVAL, 0, o->block_size, o->min_io_size,
+				    "transfer size not a multiple of the block size");
+	return 0;
 }
 
 static int check_opts(struct vmm_virtio_blk_opts *o, struct vmm_error *err)
@@ -301,56 +229,105 @@ static int check_opts(struct vmm_virtio_blk_opts *o, struct vmm_error *err)
 		o->queue_n = 1;
 	if (o->queue_max == 0)
 		o->queue_max = QUEUE_DEFAULT;
-	if (o->block_size == 0)
-		o->block_size = VMM_VIRTIO_BLK_SECTOR;
-	if (!o->wake || (!o->backend && o->fd < 0) || (o->backend && o->capacity == 0))
+	if (o->io_threads == 0)
+		o->io_threads = IO_THREADS_DEFAULT;
+	if ((!o->backend && o->fd < 0) || (o->backend && o->capacity == 0))
 		return vmm_error_set(err, -EINVAL,
-				     "block device without wake, back end or size");
+				     "block device without back end or size");
 	if (o->queue_n > VMM_VIRTIO_BLK_QUEUES_MAX || o->queue_max < 3 ||
 	    o->queue_max > VMM_VIRTQ_SIZE_MAX)
 		return vmm_error_at(err, -EINVAL, 0, 0, o->queue_max,
 				    "block device with %u queues of %u", o->queue_n,
 				    o->queue_max);
-	if (o->block_size < VMM_VIRTIO_BLK_SECTOR ||
-	    (o->block_size & (o->block_size - 1)))
-		return vmm_error_at(err, -EINVAL, 0, 0, o->block_size, "block size %u",
-				    o->block_size);
-	if (o->capacity == 0) {
-		int ret = blk_file_size(o->fd, &o->capacity);
+	if (o->threads > VMM_VIRTIO_BLK_THREADS_MAX ||
+	    o->io_threads > VMM_VIRTIO_BLK_THREADS_MAX ||
+	    o->engine > VMM_VIRTIO_BLK_ENGINE_URING)
+		return vmm_error_at(err, -EINVAL, 0, 0, o->engine,
+				    "block device with engine %u and %u + %u threads",
+				    o->engine, o->threads, o->io_threads);
+	return 0;
+}
+
+static int open_engine(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opts *o)
+{
+	uint32_t entries = o->queue_max < RING_MAX ? o->queue_max : RING_MAX;
+	int ret = -EOPNOTSUPP;
+
+	if (o->engine == VMM_VIRTIO_BLK_ENGINE_SYNC) {
+		blk_sync_open(blk, &blk->engine);
+		return 0;
+	}
+	if (o->engine != VMM_VIRTIO_BLK_ENGINE_THREADS)
+		ret = blk_uring_open(blk, entries, &blk->engine);
+	if (ret == -EOPNOTSUPP && o->engine != VMM_VIRTIO_BLK_ENGINE_URING)
+		ret = blk_pool_open(blk, o->io_threads, &blk->engine);
+	return ret;
+}
+
+static int make_queues(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opts *o)
+{
+	blk->queues = calloc(o->queue_n, sizeof(*blk->queues));
+	if (!blk->queues)
+		return -ENOMEM;
+	while (blk->queue_n < o->queue_n) {
+		uint32_t i = blk->queue_n++;
+		int ret = blk_queue_init(&blk->queues[i], blk, i);
 
 		if (ret < 0)
-			return vmm_error_set(err, ret,
-					     "size of the disk image is unknown");
+			return ret;
+		blk->queue_max[i] = (uint16_t)o->queue_max;
 	}
 	return 0;
 }
 
-static void init_locks(struct vmm_virtio_blk *blk)
+static int copy_backend(struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_opts *o,
+			struct vmm_error *err)
 {
-	pthread_mutexattr_t attr;
+	struct vmm_virtio_blk_backend *b = &blk->engine.backend;
+	int ret = options_copy(b, sizeof(*b), o->backend, o->backend->size);
 
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	for (uint32_t i = 0; i < blk->queue_n; i++)
-		pthread_mutex_init(&blk->queues[i].lock, &attr);
-	pthread_mutexattr_destroy(&attr);
+	if (ret < 0 || !b->submit)
+		return vmm_error_set(err, ret < 0 ? ret : -EINVAL,
+				     "block back end of unknown layout");
+	blk->engine.kind = VMM_VIRTIO_BLK_ENGINE_CALLER;
+	blk->engine.ctx = o->backend_ctx;
+	return 0;
+}
+
+/* All that can fail, in the order that things need each other. */
+static int build(struct vmm_virtio_blk *blk, struct vmm_virtio_blk_opts *o,
+		 struct vmm_error *err)
+{
+	int ret =
+	    o->backend ? copy_backend(blk, o, err) : blk_file_open(&blk->file, o->fd);
+
+	if (ret < 0)
+		return o->backend ? ret
+				  : vmm_error_set(err, ret, "disk image not usable");
+	ret = o->backend ? 0 : ask_file(&blk->file, o, err);
+	if (ret == 0)
+		ret = check_sizes(o, err);
+	if (ret < 0)
+		return ret;
+	blk->sectors = o->capacity / VMM_VIRTIO_BLK_SECTOR;
+	blk->block_size = o->block_size;
+	ret = make_queues(blk, o);
+	if (ret == 0 && !o->backend)
+		ret = open_engine(blk, o);
+	if (ret == 0 && o->threads > 0)
+		ret = blk_threads_start(blk, o->threads);
+	return ret < 0 ? vmm_error_set(err, ret, "block device cannot be set up") : 0;
 }
 
 int vmm_virtio_blk_new(const struct vmm_virtio_blk_opts *opts,
 		       struct vmm_virtio_blk **out, struct vmm_error *err)
 {
-	static const struct vmm_virtio_blk_backend file = { sizeof(file), blk_file_submit,
-							    NULL };
-	struct vmm_virtio_blk_backend backend = file;
 	struct vmm_virtio_blk_opts o;
 	struct vmm_virtio_blk *blk;
 	int ret = options_copy(&o, sizeof(o), opts, opts->size);
 
-	if (ret == 0 && o.backend)
-		ret = options_copy(&backend, sizeof(backend), o.backend, o.backend->size);
-	if (ret < 0 || !backend.submit)
-		return vmm_error_set(err, ret < 0 ? ret : -EINVAL,
-				     "block device options of unknown layout");
+	if (ret < 0)
+		return vmm_error_set(err, ret, "block device options of unknown layout");
 	ret = check_opts(&o, err);
 	if (ret < 0)
 		return ret;
@@ -358,23 +335,19 @@ int vmm_virtio_blk_new(const struct vmm_virtio_blk_opts *opts,
 	if (!blk)
 		return vmm_error_set(err, -ENOMEM, "no memory for a block device");
 
-	blk->backend = backend;
-	blk->backend_ctx = o.backend ? o.backend_ctx : blk;
-	blk->wake = o.wake;
-	blk->wake_ctx = o.wake_ctx;
-	blk->fd = o.fd;
+	blk->rate = o.rate;
 	blk->readonly = o.readonly;
 	blk->writeback = true;
-	blk->sectors = o.capacity / VMM_VIRTIO_BLK_SECTOR;
-	blk->queue_n = o.queue_n;
+	pthread_mutex_init(&blk->file.bounce_lock, NULL);
 	if (o.id)
 		memcpy(blk->id, o.id, strnlen(o.id, sizeof(blk->id)));
-	for (uint32_t i = 0; i < o.queue_n; i++) {
-		blk->queue_max[i] = (uint16_t)o.queue_max;
-		blk->queues[i].blk = blk;
-		blk->queues[i].index = i;
+	if (o.lifetime)
+		vmm_virtio_blk_set_lifetime(blk, o.lifetime);
+	ret = build(blk, &o, err);
+	if (ret < 0) {
+		vmm_virtio_blk_free(blk);
+		return ret;
 	}
-	init_locks(blk);
 	fill_config(blk, &o);
 	describe(blk, &o);
 	*out = blk;
@@ -385,8 +358,14 @@ void vmm_virtio_blk_free(struct vmm_virtio_blk *blk)
 {
 	if (!blk)
 		return;
+	blk_threads_stop(blk);
+	if (blk->engine.close)
+		blk->engine.close(blk->engine.ctx);
 	for (uint32_t i = 0; i < blk->queue_n; i++)
-		pthread_mutex_destroy(&blk->queues[i].lock);
+		blk_queue_fini(&blk->queues[i]);
+	free(blk->queues);
+	blk_file_close(&blk->file);
+	pthread_mutex_destroy(&blk->file.bounce_lock);
 	free(blk);
 }
 
@@ -395,11 +374,31 @@ const struct vmm_virtio_device *vmm_virtio_blk_get_device(struct vmm_virtio_blk 
 	return &blk->device;
 }
 
+int vmm_virtio_blk_get_doorbell(const struct vmm_virtio_blk *blk, uint32_t queue)
+{
+	return queue < blk->queue_n ? blk->queues[queue].doorbell : -1;
+}
+
+int vmm_virtio_blk_get_fd(const struct vmm_virtio_blk *blk, uint32_t queue)
+{
+	return queue < blk->queue_n ? blk->queues[queue].poll : -1;
+}
+
 int vmm_virtio_blk_set_capacity(struct vmm_virtio_blk *blk,
 				struct vmm_virtio_transport *transport, uint64_t capacity)
 {
-	uint64_t sectors = capacity / VMM_VIRTIO_BLK_SECTOR, le = htole64(sectors);
+	uint64_t sectors, le;
+	int ret;
 
+	if (capacity == 0) {
+		if (blk->engine.kind == VMM_VIRTIO_BLK_ENGINE_CALLER)
+			return -EINVAL;
+		ret = blk_file_size(&blk->file, &capacity);
+		if (ret < 0)
+			return ret;
+	}
+	sectors = capacity / VMM_VIRTIO_BLK_SECTOR;
+	le = htole64(sectors);
 	__atomic_store_n(&blk->sectors, sectors, __ATOMIC_RELAXED);
 	return vmm_virtio_transport_set_config(transport, 0, &le, sizeof(le));
 }

@@ -28,8 +28,12 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 48);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_io), 40);
-	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 24);
-	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 88);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 112);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_stats), 128);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_state), 32);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_lifetime), 8);
+	assert_int_equal(sizeof(struct vmm_virtio_rate_config), 56);
 }
 
 static void a_queue_serves_a_driver(void **state)
@@ -133,22 +137,21 @@ static int complete_at_once(void *ctx, struct vmm_virtio_blk_io *io)
 	return 0;
 }
 
-static void on_queue_wake(void *ctx, uint32_t queue)
-{
-}
-
 static void a_block_device_has_a_back_end(void **state)
 {
 	static const struct vmm_virtio_blk_backend backend = { sizeof(backend),
-							       complete_at_once, NULL };
+							       complete_at_once, NULL,
+							       NULL, NULL };
+	static const struct vmm_virtio_blk_lifetime life = { 1, 2, 3, 0 };
 	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
 	VMM_CLEANUP(vmm_virtio_blk_free) struct vmm_virtio_blk *blk = NULL;
 	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
 	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
 	struct vmm_virtio_blk_opts bopts = VMM_VIRTIO_BLK_OPTS_INIT;
+	struct vmm_virtio_blk_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_blk_state s = VMM_VIRTIO_BLK_STATE_INIT;
 	struct vmm_virtio_transport *t;
 
-	bopts.wake = on_queue_wake;
 	bopts.backend = &backend;
 	bopts.capacity = 512;
 	opts.mem = m->mem;
@@ -157,7 +160,37 @@ static void a_block_device_has_a_back_end(void **state)
 	    vmm_virtio_mmio_new(&opts, vmm_virtio_blk_get_device(blk), &mmio, NULL), 0);
 	t = vmm_virtio_mmio_get_transport(mmio);
 	assert_int_equal(vmm_virtio_blk_set_capacity(blk, t, 1024), 0);
+	assert_int_equal(vmm_virtio_blk_get_engine(blk), VMM_VIRTIO_BLK_ENGINE_CALLER);
+	assert_true(vmm_virtio_blk_get_doorbell(blk, 0) >= 0);
+	assert_int_equal(vmm_virtio_blk_get_doorbell(blk, 1), -1);
+	assert_true(vmm_virtio_blk_get_fd(blk, 0) >= 0);
+	assert_int_equal(vmm_virtio_blk_get_fd(blk, 1), -1);
 	vmm_virtio_blk_run(blk, 0);
+	vmm_virtio_blk_set_lifetime(blk, &life);
+	vmm_virtio_blk_get_stats(blk, &stats);
+	assert_int_equal(stats.reads, 0);
+	assert_int_equal(vmm_virtio_blk_get_state(blk, &s), -EBUSY);
+	vmm_virtio_blk_pause(blk);
+	assert_int_equal(vmm_virtio_blk_get_state(blk, &s), 0);
+	assert_int_equal(s.sectors, 2);
+	assert_int_equal(vmm_virtio_blk_set_state(blk, &s, NULL), 0);
+	vmm_virtio_blk_resume(blk);
+}
+
+static void a_rate_is_limited(void **state)
+{
+	VMM_CLEANUP(vmm_virtio_rate_free) struct vmm_virtio_rate *rate = NULL;
+	struct vmm_virtio_rate_config config = VMM_VIRTIO_RATE_CONFIG_INIT;
+	uint64_t wait = 0;
+
+	config.ops_per_s = 1;
+	assert_int_equal(vmm_virtio_rate_new(&config, &rate, NULL), 0);
+	assert_int_equal(vmm_virtio_rate_take(rate, 512, 1, &wait), 0);
+	assert_int_equal(vmm_virtio_rate_take(rate, 512, 1, &wait), -EAGAIN);
+	vmm_virtio_rate_give(rate, 512, 1);
+	config.ops_per_s = 0;
+	assert_int_equal(vmm_virtio_rate_set(rate, &config, NULL), 0);
+	assert_int_equal(vmm_virtio_rate_take(rate, 512, 9, &wait), 0);
 }
 
 int main(void)
@@ -167,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_queue_serves_a_driver),
 		cmocka_unit_test(a_device_is_carried_by_mmio),
 		cmocka_unit_test(a_block_device_has_a_back_end),
+		cmocka_unit_test(a_rate_is_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

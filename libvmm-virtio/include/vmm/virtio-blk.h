@@ -5,12 +5,23 @@
 /**
  * @file vmm/virtio-blk.h
  * A block device (virtio 1.2, 5.2): requests are parsed and judged here, and carried out
- * by a back end, which may be the one for files and block devices that comes with it.
- * Pointers must not be NULL unless the text says so.
+ * by a back end: one of the engines for files and block devices that come with it, or one
+ * of the VMM's own. Pointers must not be NULL unless the text says so.
  *
- * The device has no thread of its own. A notification calls @p wake, and the VMM then
- * calls vmm_virtio_blk_run() for that queue on a thread of its choice. Queues are
- * independent of each other.
+ * **Who runs it.** Each queue has an eventfd, its doorbell. Whatever needs the queue to be
+ * looked at rings it: KVM, when the VMM made it an ioeventfd; a register write that came
+ * the slow way; completions. With `opts.threads` the device has threads that wait for the
+ * doorbells, and the VMM has nothing more to do. Without, the VMM polls
+ * vmm_virtio_blk_get_fd() for reading in a loop of its own, level-triggered, and calls
+ * vmm_virtio_blk_run() when it is readable. Queues are independent of each other.
+ *
+ * **What a completed request means.** A write is durable when it completes if the driver
+ * has no cache to flush (it did not negotiate FLUSH, or switched the cache off), else when
+ * a FLUSH completes that was offered after the write's completion. When making data
+ * durable failed once, each later FLUSH fails, too: the kernel forgets what it lost.
+ *
+ * **Memory.** Requests point into guest memory until they complete. To change the memory
+ * table, call vmm_virtio_blk_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_blk_resume().
  */
 
 #include <stdbool.h>
@@ -18,6 +29,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include <vmm/base.h>
+#include <vmm/virtio-rate.h>
 #include <vmm/virtio.h>
 
 VMM_BEGIN_DECLS
@@ -30,6 +42,8 @@ VMM_BEGIN_DECLS
 #define VMM_VIRTIO_BLK_SEG_MAX 126u
 /** Most queues. */
 #define VMM_VIRTIO_BLK_QUEUES_MAX 64u
+/** Most threads of either kind. */
+#define VMM_VIRTIO_BLK_THREADS_MAX 64u
 
 /** What a back end is asked to do. @{ */
 #define VMM_VIRTIO_BLK_READ 0u
@@ -37,12 +51,26 @@ VMM_BEGIN_DECLS
 #define VMM_VIRTIO_BLK_FLUSH 2u
 #define VMM_VIRTIO_BLK_DISCARD 3u
 #define VMM_VIRTIO_BLK_WRITE_ZEROES 4u
+#define VMM_VIRTIO_BLK_SECURE_ERASE 5u
 /** @} */
 
 /** Write or zeroes: on stable storage before it is complete. */
 #define VMM_VIRTIO_BLK_IO_FUA 1u
 /** Zeroes: the range may be deallocated. */
 #define VMM_VIRTIO_BLK_IO_UNMAP 2u
+
+/** How files are read and written. @{ */
+/** io_uring if kernel and build have it, else threads. */
+#define VMM_VIRTIO_BLK_ENGINE_AUTO 0u
+/** System calls on the thread that runs the queue. */
+#define VMM_VIRTIO_BLK_ENGINE_SYNC 1u
+/** System calls on threads of the engine's own. */
+#define VMM_VIRTIO_BLK_ENGINE_THREADS 2u
+/** An io_uring for each queue, and a thread for what it cannot do. */
+#define VMM_VIRTIO_BLK_ENGINE_URING 3u
+/** Not an engine: a back end of the VMM. */
+#define VMM_VIRTIO_BLK_ENGINE_CALLER 4u
+/** @} */
 
 /** A block device. */
 struct vmm_virtio_blk;
@@ -66,7 +94,10 @@ struct vmm_virtio_blk_io {
 	uint32_t queue;
 };
 
-/** A back end. */
+/**
+ * A back end. For one queue, one callback at a time: within vmm_virtio_blk_run(), or on
+ * the thread that resets or pauses. For several queues, at the same time.
+ */
 struct vmm_virtio_blk_backend {
 	/** Size of this structure. */
 	size_t size;
@@ -74,38 +105,71 @@ struct vmm_virtio_blk_backend {
 	 * Start @p io, and see to it that vmm_virtio_blk_complete() is called for it,
 	 * here or later on any thread. A negative errno value completes it with that;
 	 * -EAGAIN says that there is no room now, and the same is asked for again after
-	 * the next completion on that queue. Called within vmm_virtio_blk_run().
+	 * the next completion on that queue, or soon if nothing is in flight.
 	 */
 	int (*submit)(void *ctx, struct vmm_virtio_blk_io *io);
-	/** Wait until all that was started is complete. NULL: all is when submit
-	 *  returns. Called on a reset, on the thread of the register access. */
-	void (*drain)(void *ctx);
+	/** That was the last of a batch for @p queue. NULL: not interested. */
+	void (*commit)(void *ctx, uint32_t queue);
+	/** Complete what is done on @p queue. Asked before and after each batch. NULL:
+	 *  completions come by themselves. */
+	void (*reap)(void *ctx, uint32_t queue);
+	/**
+	 * Return when vmm_virtio_blk_complete() has returned for all that was started on
+	 * @p queue. Must not wait for a thread that may be in vmm_virtio_blk_run(). NULL:
+	 * all is complete when submit returns.
+	 */
+	void (*drain)(void *ctx, uint32_t queue);
+};
+
+/** Wear of the medium (virtio 1.2, 5.2.6, VIRTIO_BLK_T_GET_LIFETIME). */
+struct vmm_virtio_blk_lifetime {
+	/** 0 undefined, 1 normal, 2 80 % of spare blocks used, 3 90 %. */
+	uint16_t pre_eol_info;
+	/** 0 undefined, 1 to 10 tenths of the life of type A cells used, 11 exceeded. */
+	uint16_t typ_a;
+	/** The same for type B cells. */
+	uint16_t typ_b;
+	/** Zero. */
+	uint16_t reserved_;
 };
 
 /** How a block device is to be. */
 struct vmm_virtio_blk_opts {
 	/** Size of this structure. */
 	size_t size;
-	/**
-	 * Have vmm_virtio_blk_run() called soon for @p queue, on any thread. Must not
-	 * call back itself.
-	 */
-	void (*wake)(void *ctx, uint32_t queue);
-	/** First parameter of @p wake. */
-	void *wake_ctx;
-	/** Back end; copied. NULL: the one for files, with @p fd. */
+	/** Back end; copied. NULL: an engine on @p fd. */
 	const struct vmm_virtio_blk_backend *backend;
 	/** First parameter of its callbacks. */
 	void *backend_ctx;
-	/** File or block device of the built-in back end; borrowed. */
+	/** File or block device of an engine; borrowed. With O_DIRECT, what does not meet
+	 *  its alignment goes through a buffer. */
 	int fd;
+	/** VMM_VIRTIO_BLK_ENGINE_AUTO and so on, for @p fd. */
+	uint32_t engine;
+	/** Threads that wait for doorbells; 0: the VMM runs the queues. */
+	uint32_t threads;
+	/** Threads of the threads engine; 0: 4. */
+	uint32_t io_threads;
+	/** Limit on all queues together; borrowed, may be shared. NULL: none. */
+	struct vmm_virtio_rate *rate;
 	/** Identification string, at most #VMM_VIRTIO_BLK_ID_LEN bytes count; NULL for
 	 *  none. */
 	const char *id;
+	/** Wear, offered to the driver; copied. NULL: not offered. */
+	const struct vmm_virtio_blk_lifetime *lifetime;
 	/** Capacity in bytes, rounded down to whole sectors; 0 with @p fd: its size. */
 	uint64_t capacity;
-	/** Block size that the driver is told, a power of two from 512 on; 0: 512. */
+	/** Block size that the driver is told, a power of two from 512 on; 0: what @p fd
+	 *  needs to be accessed without a buffer, or 512. */
 	uint32_t block_size;
+	/** Bytes of a physical block, a power of two of at least the block size; 0: what
+	 *  @p fd says, or the block size. */
+	uint32_t physical_size;
+	/** Smallest and best size of a transfer in bytes, multiples of the block size; 0:
+	 *  what @p fd says, or nothing. @{ */
+	uint32_t min_io_size;
+	uint32_t opt_io_size;
+	/** @} */
 	/** Number of queues; 0: 1. */
 	uint32_t queue_n;
 	/** Size of each queue, 3 to #VMM_VIRTQ_SIZE_MAX; 0: 128. */
@@ -114,28 +178,92 @@ struct vmm_virtio_blk_opts {
 	bool readonly;
 	/** Offer DISCARD and WRITE_ZEROES. */
 	bool discard;
-	/** Further feature bits to offer, of those in vmm/virtq.h. */
+	/** Offer SECURE_ERASE; a regular file cannot. */
+	bool secure_erase;
+	/** Further feature bits to offer, of those in vmm/virtq.h. RING_RESET works. */
 	uint64_t features;
 };
 
-/** Defaults: no way to be woken and nothing to read from, which has to be set. */
+/** Defaults: nothing to read from, which has to be set. */
 #define VMM_VIRTIO_BLK_OPTS_INIT                                                         \
 	{                                                                                \
-		sizeof(struct vmm_virtio_blk_opts), NULL, NULL, NULL, NULL, -1, NULL, 0, \
-		    0, 0, 0, false, false,                                               \
+		sizeof(struct vmm_virtio_blk_opts), NULL, NULL, -1, 0, 0, 0, NULL, NULL, \
+		    NULL, 0, 0, 0, 0, 0, 0, 0, false, false, false,                      \
 		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX                  \
+	}
+
+/** What a device did since it was made; survives a reset. */
+struct vmm_virtio_blk_stats {
+	/** Size of this structure, set by the caller. */
+	size_t size;
+	/** Requests that succeeded, and bytes that they moved. @{ */
+	uint64_t reads;
+	uint64_t writes;
+	uint64_t read_bytes;
+	uint64_t written_bytes;
+	uint64_t flushes;
+	uint64_t discards;
+	uint64_t zeroes;
+	uint64_t erases;
+	/** GET_ID and GET_LIFETIME. */
+	uint64_t queries;
+	/** @} */
+	/** Requests answered with an I/O error, and as unsupported. @{ */
+	uint64_t errors;
+	uint64_t unsupported;
+	/** @} */
+	/** Times that a queue had to wait for the rate limit, and for the back end. @{ */
+	uint64_t throttled;
+	uint64_t full;
+	/** @} */
+	/** Interrupts asked for. */
+	uint64_t interrupts;
+	/** Requests that are with the back end now. */
+	uint64_t in_flight;
+};
+
+/** What a paused device is like, for a snapshot; plain data without pointers. The queues
+ *  and the transport are saved by themselves. */
+struct vmm_virtio_blk_state {
+	/** Size of this structure. */
+	size_t size;
+	/** Capacity in sectors. */
+	uint64_t sectors;
+	/** Block size. */
+	uint32_t block_size;
+	/** Number of queues. */
+	uint32_t queue_n;
+	/** 1 if the driver's cache setting is write-back. */
+	uint8_t writeback;
+	/** 1 if the device is read-only. */
+	uint8_t readonly;
+	/** 1 if making data durable has failed. */
+	uint8_t lost;
+	/** Zero. */
+	uint8_t reserved_[5];
+};
+
+/** An empty state. */
+#define VMM_VIRTIO_BLK_STATE_INIT                                      \
+	{                                                              \
+		sizeof(struct vmm_virtio_blk_state), 0, 0, 0, 0, 0, 0, \
+		{                                                      \
+			0                                              \
+		}                                                      \
 	}
 
 /**
  * Make a block device.
  *
- * @param opts      copied
- * @param[out] out  the device, to be released with vmm_virtio_blk_free()
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EINVAL  no @p wake, neither back end nor @p fd, or a number out of range
- * @retval -E2BIG   an unknown tail of @p opts
- * @retval -ENOMEM  out of memory; codes of fstat() and ioctl() as they are
+ * @param opts         copied
+ * @param[out] out     the device, to be released with vmm_virtio_blk_free()
+ * @param[out] err     detail on failure; may be NULL
+ * @retval 0           done
+ * @retval -EINVAL     neither back end nor @p fd, or a number out of range
+ * @retval -E2BIG      an unknown tail of @p opts
+ * @retval -EOPNOTSUPP an engine that kernel or build lacks; erasing on a regular file
+ * @retval -ENOMEM     out of memory; codes of fstat(), ioctl(), eventfd() and
+ *                     pthread_create() as they are
  */
 VMM_API VMM_MUST_USE int vmm_virtio_blk_new(const struct vmm_virtio_blk_opts *opts,
 					    struct vmm_virtio_blk **out,
@@ -148,15 +276,27 @@ VMM_API void vmm_virtio_blk_free(struct vmm_virtio_blk *blk);
 VMM_API const struct vmm_virtio_device *vmm_virtio_blk_get_device(
     struct vmm_virtio_blk *blk);
 
+/** Return the engine, one of VMM_VIRTIO_BLK_ENGINE_* but AUTO. */
+VMM_API uint32_t vmm_virtio_blk_get_engine(const struct vmm_virtio_blk *blk);
+
+/** Return the doorbell of a queue: an eventfd that KVM may signal on a notification. It
+ *  stays the device's. -1 if there is no such queue. */
+VMM_API int vmm_virtio_blk_get_doorbell(const struct vmm_virtio_blk *blk, uint32_t queue);
+
+/** Return what to poll for reading if the device has no threads of its own; do nothing
+ *  else with it. It stays the device's. -1 if there is no such queue. */
+VMM_API int vmm_virtio_blk_get_fd(const struct vmm_virtio_blk *blk, uint32_t queue);
+
 /**
- * Start the requests that are there in a queue, at most as many as it is long: if the
- * driver is faster than that, the device wakes itself. Any thread; a call on a queue that
- * its driver did not start does nothing.
+ * Do what there is to do for a queue, without waiting: see what is complete, and start
+ * requests, at most as many as the queue is long. If the driver is faster than that, the
+ * doorbell rings again. Any thread; a call on a queue that its driver did not start does
+ * nothing.
  */
 VMM_API void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue);
 
 /**
- * Say that a back end is done with @p io, which is gone then. Any thread.
+ * Say that a back end is done with @p io, which is gone then. Any thread; never waits.
  *
  * @param io      the work
  * @param result  0, or a negative errno value: the driver sees an I/O error, for
@@ -165,17 +305,71 @@ VMM_API void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue);
 VMM_API void vmm_virtio_blk_complete(struct vmm_virtio_blk_io *io, int result);
 
 /**
- * Change the capacity while the driver is at it, and tell it.
+ * Change the capacity while the driver is at it, and tell it. What is in flight was judged
+ * by the old one.
  *
  * @param blk        the device
  * @param transport  that carries it
- * @param capacity   in bytes, rounded down to whole sectors
+ * @param capacity   in bytes, rounded down to whole sectors; 0 for an engine: what the
+ *                   size of its file is now
  * @retval 0         done
- * @retval -EINVAL   the transport carries another device
+ * @retval -EINVAL   the transport carries another device, or 0 for a back end that is no
+ *                   engine; codes of fstat() and ioctl() as they are
  */
 VMM_API VMM_MUST_USE int vmm_virtio_blk_set_capacity(
     struct vmm_virtio_blk *blk, struct vmm_virtio_transport *transport,
     uint64_t capacity);
+
+/** Change what the driver is told about wear; no effect if it was not offered. */
+VMM_API void vmm_virtio_blk_set_lifetime(struct vmm_virtio_blk *blk,
+					 const struct vmm_virtio_blk_lifetime *lifetime);
+
+/**
+ * Tell the counters.
+ *
+ * @param blk          the device
+ * @param[in,out] out  @p size as input; at most that much is written
+ */
+VMM_API void vmm_virtio_blk_get_stats(struct vmm_virtio_blk *blk,
+				      struct vmm_virtio_blk_stats *out);
+
+/**
+ * Start nothing more, and wait until what is in flight is complete and in the rings. From
+ * then on no thread of the device touches guest memory. Not from a callback of a back
+ * end. A second call changes nothing.
+ */
+VMM_API void vmm_virtio_blk_pause(struct vmm_virtio_blk *blk);
+
+/** Go on after vmm_virtio_blk_pause(). */
+VMM_API void vmm_virtio_blk_resume(struct vmm_virtio_blk *blk);
+
+/**
+ * Tell the state, for a snapshot.
+ *
+ * @param blk       the device
+ * @param[out] out  the state
+ * @retval 0        done
+ * @retval -EBUSY   the device is not paused
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_blk_get_state(struct vmm_virtio_blk *blk,
+						  struct vmm_virtio_blk_state *out);
+
+/**
+ * Bring a new device, made with the same options, to a saved state, before a transport is
+ * made for it. The state is checked as hostile input.
+ *
+ * @param blk       the device
+ * @param state     from vmm_virtio_blk_get_state()
+ * @param[out] err  detail on failure; may be NULL
+ * @retval 0        done
+ * @retval -EBADMSG the state contradicts itself or the device; its capacity is more than
+ *                  the file has
+ * @retval -EBUSY   the driver is at work
+ * @retval -EINVAL  @p state says no size; -E2BIG: an unknown tail
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_blk_set_state(
+    struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_state *state,
+    struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_blk, vmm_virtio_blk_free)
 
