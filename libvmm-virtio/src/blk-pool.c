@@ -63,7 +63,7 @@ static void *pool_thread(void *arg)
 		int ret = -ECANCELED;
 
 		pthread_mutex_unlock(&p->lock);
-		if (!__atomic_load_n(&req->queue->stopping, __ATOMIC_RELAXED))
+		if (!blk_is_stopping(req->queue))
 			ret = blk_file_do(&p->blk->file, &req->io);
 		vmm_virtio_blk_complete(&req->io, ret);
 		pthread_mutex_lock(&p->lock);

@@ -112,7 +112,7 @@ static uint8_t status_of(int result)
 static void settle(struct blk_queue *q, struct blk_request *req)
 {
 	q->in_flight--;
-	if (q->stopping)
+	if (blk_is_stopping(q))
 		q->free[q->free_n++] = req;
 	else
 		answer(q, req, status_of(req->result));
@@ -309,8 +309,7 @@ static uint32_t serve(struct blk_queue *q, uint32_t budget)
 {
 	q->starved = false;
 	q->throttled = false;
-	while (budget > 0 && q->free_n > 0 &&
-	       !__atomic_load_n(&q->stopping, __ATOMIC_RELAXED) && serve_one(q))
+	while (budget > 0 && q->free_n > 0 && !blk_is_stopping(q) && serve_one(q))
 		budget--;
 	return budget;
 }
@@ -346,7 +345,7 @@ static bool round_of(struct blk_queue *q, uint32_t *budget)
 	signal_if_wanted(q);
 	more = vmm_virtq_enable_notification(q->vq);
 	/* What waits for the back end or the clock is not more to do. */
-	return more && !q->starved && !q->throttled && !q->stopping;
+	return more && !q->starved && !q->throttled && !blk_is_stopping(q);
 }
 
 static void work(struct blk_queue *q)
@@ -377,7 +376,7 @@ void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue)
 	if (q->timer >= 0)
 		clear_fd(q->timer);
 	enter(q);
-	if (q->vq && !__atomic_load_n(&q->stopping, __ATOMIC_RELAXED) &&
+	if (q->vq && !blk_is_stopping(q) &&
 	    !__atomic_load_n(&blk->paused, __ATOMIC_RELAXED))
 		work(q);
 	leave(q);

@@ -34,7 +34,7 @@ struct uring {
 
 static bool stopping(const struct uring *u, uint32_t queue)
 {
-	return __atomic_load_n(&u->blk->queues[queue].stopping, __ATOMIC_RELAXED);
+	return blk_is_stopping(&u->blk->queues[queue]);
 }
 
 static void commit(void *ctx, uint32_t queue)

@@ -165,6 +165,11 @@ static inline struct blk_request *blk_request_of(struct vmm_virtio_blk_io *io)
 	return (struct blk_request *)(void *)io;
 }
 
+static inline bool blk_is_stopping(const struct blk_queue *q)
+{
+	return __atomic_load_n(&q->stopping, __ATOMIC_RELAXED);
+}
+
 /* Judge a request. Returns BLK_SUBMIT with the work in @p req, or a status byte. */
 int blk_parse(struct vmm_virtio_blk *blk, struct blk_request *req,
 	      const struct vmm_virtq_chain *chain);
