@@ -27,6 +27,7 @@
 #define MOCK_ROM_LEN VMM_VIRTIO_MOCK_ROM_LEN
 #define MOCK_BUFFERS VMM_VIRTIO_MOCK_BUFFERS
 #define MOCK_TABLE_MAX VMM_VIRTIO_MOCK_TABLE_MAX
+#define MOCK_NUM_MAX VMM_VIRTIO_MOCK_NUM_MAX
 
 static inline struct mock *mock_new(uint32_t num, uint64_t features)
 {
