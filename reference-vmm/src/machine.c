@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "machine.h"
 #include "terminal.h"
+#include "virtio.h"
 
 /* Signals that stop the machine in order, and those that pause the process. */
 static const int stop_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -150,8 +151,8 @@ static int buses_new(struct machine *machine, struct vmm_error *err)
 typedef int (*step_fn)(struct machine *machine, struct vmm_error *err);
 
 static const step_fn steps[] = {
-	loop_new,  board_open_images, kvm_new, memory_new,  buses_new,
-	board_new, cpus_new,	      load,    board_start, cpus_start,
+	loop_new,   board_open_images, kvm_new, memory_new,  buses_new,	 board_new,
+	virtio_new, cpus_new,	       load,	board_start, cpus_start,
 };
 
 static void machine_free(struct machine *machine)
@@ -159,6 +160,7 @@ static void machine_free(struct machine *machine)
 	cpus_free(machine);
 	vmm_kvm_vm_close(
 	    machine->vm); /* takes back the irqfds while their eventfds live */
+	virtio_free(machine->virtio);
 	board_free(machine);
 	vmm_bus_free(machine->ports);
 	vmm_bus_free(machine->mmio);

@@ -13,6 +13,9 @@
 
 struct board;
 struct cpu;
+struct virtio;
+struct vmm_alloc_ids;
+struct vmm_alloc_ranges;
 
 /* A machine: what every architecture has. Zeroed memory is a machine that owns nothing.
  */
@@ -28,6 +31,7 @@ struct machine {
 	struct vmm_bus *ports;
 	struct vmm_bus *mmio;
 	struct board *board;
+	struct virtio *virtio;
 	struct cpu *cpus;
 };
 
@@ -50,6 +54,11 @@ int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
 
 /* Interrupt controllers and devices, before the vCPUs. */
 int board_new(struct machine *machine, struct vmm_error *err);
+
+/* Say where virtio devices may be: addresses, and interrupts (GSI). Both are the caller's;
+ * on failure those that were made, too. */
+int board_get_places(struct vmm_alloc_ranges **out_windows,
+		     struct vmm_alloc_ids **out_gsis);
 
 /* Load the guest and give each vCPU its first state. */
 int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_error *err);

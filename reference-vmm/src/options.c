@@ -5,14 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vmm/loader.h>
+
+#include "device-options.h"
 #include "options.h"
+#include "values.h"
 
 #define MIB (UINT64_C(1) << 20)
 
 enum {
 	DEFAULT_MEMORY_MIB = 512,
 	DEFAULT_CPUS = 1,
-	OPTIONS_MAX = 16,
+	OPTIONS_MAX = 32,
+	HELP_COLUMN = 14,
 };
 
 static int set_kernel(struct machine_desc *desc, const char *value,
@@ -43,6 +48,9 @@ static const struct run_option {
 	{ "memory", 'm', "SIZE",
 	  "guest memory: 512M, 2G; a bare number is MiB (default: 512M)", set_memory },
 	{ "cpus", 'p', "N", "number of vCPUs (default: 1)", set_cpus },
+	{ "disk", 'd', "FILE[,ro][,direct][,id=ID][,queues=N][,rate=BYTES/S][,iops=N]",
+	  "disk image or block device; may be repeated", set_disk },
+	{ "rng", 0, NULL, "give the guest random numbers (virtio)", set_rng },
 	{ "kvm", 0, "PATH", "KVM device (default: /dev/kvm)", set_kvm },
 	{ "force", 0, NULL,
 	  "run on a software KVM, too: bare-metal kernels may work there", set_force },
@@ -97,35 +105,15 @@ static int set_cmdline(struct machine_desc *desc, const char *value,
 	return copy_text(desc->cmdline, CMDLINE_MAX, value, "--cmdline", err);
 }
 
-/* strtoull() skips blanks and takes a sign; a number here is digits. */
-static int parse_number(const char *text, uint64_t *out, const char **out_end)
-{
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	*out_end = end;
-	return errno ? -ERANGE : 0;
-}
-
 static int set_memory(struct machine_desc *desc, const char *value, struct vmm_error *err)
 {
-	static const char suffixes[] = "KMGT";
-	uint64_t number, unit = MIB, bytes;
-	const char *end, *suffix;
-	int ret = parse_number(value, &number, &end);
+	uint64_t bytes;
+	int ret = value_size(value, MIB, &bytes);
 
-	if (ret == 0 && *end) {
-		suffix = strchr(suffixes, *end >= 'a' ? *end - ('a' - 'A') : *end);
-		ret = suffix && end[1] == '\0' ? 0 : -EINVAL;
-		unit = suffix ? UINT64_C(1) << (10 * (suffix - suffixes + 1)) : 0;
-	}
 	if (ret == -EINVAL)
 		return vmm_error_set(
 		    err, -EINVAL, "--memory: '%.64s' is not a size such as 512M", value);
-	if (ret < 0 || __builtin_mul_overflow(number, unit, &bytes))
+	if (ret < 0)
 		return vmm_error_set(
 		    err, -EINVAL, "--memory: %.64s is more than an address space holds",
 		    value);
@@ -140,9 +128,8 @@ static int set_memory(struct machine_desc *desc, const char *value, struct vmm_e
 static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_error *err)
 {
 	uint64_t number;
-	const char *end;
 
-	if (parse_number(value, &number, &end) < 0 || *end || number > UINT32_MAX)
+	if (value_number(value, &number) < 0 || number > UINT32_MAX)
 		return vmm_error_set(err, -EINVAL,
 				     "--cpus: '%.64s' is not a number of vCPUs", value);
 	if (number == 0)
@@ -164,6 +151,28 @@ static const struct run_option *find_option(int letter)
 			return &run_options[i];
 	}
 	return NULL;
+}
+
+/* The first disk is the root, unless somebody has other plans. */
+static int add_root(struct machine_desc *desc, struct vmm_error *err)
+{
+	VMM_CLEANUP(vmm_load_cmdline_free) struct vmm_load_cmdline *cmdline = NULL;
+	int ret;
+
+	if (desc->disk_count == 0 || desc->initrd[0])
+		return 0;
+	ret = vmm_load_cmdline_new(CMDLINE_MAX, &cmdline);
+	if (ret == 0)
+		ret = vmm_load_cmdline_set_text(cmdline, desc->cmdline, err);
+	if (ret < 0 || vmm_load_cmdline_get(cmdline, "root", NULL, 0, NULL) == 0)
+		return ret;
+	ret = vmm_load_cmdline_add(cmdline, "root", "/dev/vda", err);
+	if (ret == 0)
+		ret = vmm_load_cmdline_add_text(
+		    cmdline, desc->disks[0].readonly ? "ro" : "rw", err);
+	if (ret == 0)
+		strcpy(desc->cmdline, vmm_load_cmdline_get_text(cmdline));
+	return ret;
 }
 
 static int parse_run(int argc, char **argv, struct machine_desc *desc,
@@ -204,7 +213,7 @@ static int parse_run(int argc, char **argv, struct machine_desc *desc,
 				     argv[optind]);
 	if (desc->kernel[0] == '\0')
 		return vmm_error_set(err, -EINVAL, "run needs --kernel FILE");
-	return 0;
+	return add_root(desc, err);
 }
 
 int options_parse(int argc, char **argv, enum command *out_command,
@@ -254,9 +263,15 @@ void options_print_help(void)
 	for (size_t i = 0; i < count; i++) {
 		const struct run_option *o = &run_options[i];
 
-		printf("  %c%c%s --%s %-*s %s\n", o->letter ? '-' : ' ',
-		       o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
-		       (int)(12 - strlen(o->name)), o->value ? o->value : "", o->help);
+		int width = HELP_COLUMN - (int)strlen(o->name);
+		const char *value = o->value ? o->value : "";
+
+		printf("  %c%c%s --%s %-*s", o->letter ? '-' : ' ',
+		       o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, width,
+		       value);
+		if ((int)strlen(value) > width)
+			printf("\n%*s", HELP_COLUMN + 10, "");
+		printf(" %s\n", o->help);
 	}
 	printf("\nExit status: 0 when the guest ended (power-off, reboot, triple fault) "
 	       "or was\n"

@@ -9,6 +9,19 @@
 enum {
 	CMDLINE_MAX = 65536, /* the loader checks the kernel's own, smaller limit */
 	PATH_LEN_MAX = 4096,
+	DISKS_MAX = 16,
+	DISK_ID_MAX = 20, /* bytes that the driver sees (virtio 1.2, 5.2.6) */
+	DISK_QUEUES_MAX = 16,
+};
+
+struct disk_desc {
+	char path[PATH_LEN_MAX];
+	char id[DISK_ID_MAX + 1];
+	bool readonly;
+	bool direct;
+	uint32_t queues;
+	uint64_t bytes_per_second; /* 0: as fast as it goes */
+	uint64_t ops_per_second;
 };
 
 /* What the user asked for: plain data, no pointers into argv. */
@@ -20,6 +33,9 @@ struct machine_desc {
 	uint64_t memory; /* bytes */
 	uint32_t cpus;
 	bool force; /* try a KVM that cannot boot Linux */
+	uint32_t disk_count;
+	struct disk_desc disks[DISKS_MAX];
+	bool rng;
 };
 
 enum command {

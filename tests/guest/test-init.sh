@@ -80,6 +80,43 @@ do_line() {
 	echo "fact flags $(stty -F /dev/ttyS0 -a | tr '\n' ' ')"
 }
 
+# The kernel's own drivers for virtio, which are modules.
+do_modules() {
+	while read -r module; do
+		insmod "/modules/$module.ko" || echo "complaint $module does not load"
+	done </modules/order
+}
+
+do_rng() {
+	echo "fact rng $(cat /sys/class/misc/hw_random/rng_current)"
+	echo "fact rng bytes $(head -c 100000 /dev/hwrng | wc -c)"
+	# Bytes of a true source do not pack.
+	packed=$(head -c 100000 /dev/hwrng | gzip | wc -c)
+	[ "$packed" -gt 99000 ] && echo "fact rng noise"
+}
+
+# 64 MiB through write, sync and remount; a second disk is read-only.
+do_disk() {
+	echo "fact serial $(cat /sys/block/vda/serial)"
+	mkdir -p /mnt
+	mount /dev/vda /mnt || echo "complaint /dev/vda does not mount"
+	head -c 67108864 /dev/urandom >/mnt/data
+	before=$(md5sum </mnt/data)
+	sync
+	umount /mnt
+	echo 3 >/proc/sys/vm/drop_caches
+	mount /dev/vda /mnt
+	[ "$(md5sum </mnt/data)" = "$before" ] && echo "fact data kept"
+	rm /mnt/data
+	fstrim /mnt && echo "fact trimmed"
+	umount /mnt
+}
+
+do_readonly() {
+	echo "fact readonly $(cat /sys/block/vdb/ro)"
+	dd if=/dev/zero of=/dev/vdb bs=4096 count=1 2>/dev/null && echo "complaint /dev/vdb takes writes"
+}
+
 do_wait() { echo "waiting"; sleep 100; }
 do_reboot() { reboot -f; }
 do_panic() { echo c >/proc/sysrq-trigger; }

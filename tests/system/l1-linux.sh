@@ -195,6 +195,36 @@ one_mib_goes_each_way_without_loss() {
 	has '^fact lost 0'
 }
 
+a_disk_keeps_what_was_synced() {
+	truncate -s 160M $dir/disk
+	/tools/mke2fs -q -t ext4 $dir/disk
+	boot "do=modules do=disk" --memory 256M --cpus 2 --disk "$dir/disk,id=first,queues=2"
+	ended "guest powered off"
+	has '^fact serial first'
+	has '^fact data kept'
+	has '^fact trimmed'
+	lacks '^complaint'
+	/tools/e2fsck -fn $dir/disk >$dir/fsck 2>&1 || fail "e2fsck: $(tail -n 3 $dir/fsck)"
+}
+
+a_read_only_disk_stays_as_it_is() {
+	truncate -s 1M $dir/disk $dir/other
+	cp $dir/other $dir/before
+	boot "do=modules do=readonly" --memory 256M --disk $dir/disk --disk $dir/other,ro
+	ended "guest powered off"
+	has '^fact readonly 1'
+	lacks '^complaint'
+	cmp $dir/other $dir/before || fail "the image changed"
+}
+
+random_numbers_come_from_the_host() {
+	boot "do=modules do=rng" --memory 256M --rng
+	ended "guest powered off"
+	has '^fact rng virtio_rng'
+	has '^fact rng bytes 100000'
+	has '^fact rng noise'
+}
+
 echo "1..$#"
 for test in "$@"; do
 	check "$test"

@@ -18,11 +18,16 @@ mkdir -p "$work"
 kernel=$("$with_kvm" --print-kernel)
 "$top/tools/extract-vmlinux" "$kernel" "$work/vmlinux"
 "$top/tools/make-initramfs" --busybox "$("$with_kvm" --print-busybox)" \
-	--init "$top/tests/guest/test-init.sh" "$work/initrd"
+	--init "$top/tests/guest/test-init.sh" --modules "$("$with_kvm" --print-modules)" \
+	--module virtio_mmio --module virtio_blk --module virtio-rng --module virtio_net \
+	--module virtio_console --module virtio_balloon --module vmw_vsock_virtio_transport \
+	"$work/initrd"
 release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
 "$with_kvm" --timeout 1000 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
-	--file "$work/initrd" --file "$vmm" --file "$pty_run" -- \
+	--file "$work/initrd" --file "$vmm" --file "$pty_run" \
+	--file "$(PATH=$PATH:/sbin:/usr/sbin command -v mke2fs):/tools/mke2fs" \
+	--file "$(PATH=$PATH:/sbin:/usr/sbin command -v e2fsck):/tools/e2fsck" -- \
 	"$here/l1-linux.sh" "$vmm" "$pty_run" "$kernel" "$work/vmlinux" "$work/initrd" "$release" \
 	"$@"

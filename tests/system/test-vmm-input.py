@@ -69,6 +69,19 @@ def sizes_and_counts_are_checked(directory):
         refused(2, part, "run", "--kernel", "k", "--memory", bad)
 
 
+def words_of_a_disk_are_checked(directory):
+    for bad, part in (("", "needs a file name"), ("f,rx", "unknown word 'rx'"),
+                      ("f,ro=1", "ro takes no value"), ("f,id", "id needs a value"),
+                      ("f,id=123456789012345678901", "id is longer than 20"),
+                      ("f,queues=0", "queues=0 makes no sense"),
+                      ("f,queues=17", "queues=17 makes no sense"),
+                      ("f,rate=fast", "rate=fast makes no sense"),
+                      ("f,iops=-1", "iops=-1 makes no sense"),
+                      ("f" * 5000, "path is longer than")):
+        refused(2, part, "run", "--kernel", "k", "--disk", bad)
+    refused(2, "at most 16 disks", "run", "--kernel", "k", *["--disk=f"] * 17)
+
+
 def a_kernel_that_is_not_there_is_named(directory):
     missing = directory / "missing"
     refused(1, f"{missing}: No such file", "run", "--kernel", missing)
@@ -136,7 +149,8 @@ def a_kvm_without_permission_says_so(directory):
 
 
 tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
-         sizes_and_counts_are_checked, a_kernel_that_is_not_there_is_named,
+         sizes_and_counts_are_checked, words_of_a_disk_are_checked,
+         a_kernel_that_is_not_there_is_named,
          an_unreadable_kernel_is_named, what_is_not_a_kernel_is_said_to_be_none,
          an_elf_for_another_machine_is_named, an_initrd_that_is_not_there_is_named,
          a_machine_without_kvm_says_so, a_kvm_without_permission_says_so])

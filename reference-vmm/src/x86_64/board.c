@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <vmm/allocator.h>
 #include <vmm/kvm-x86.h>
 #include <vmm/loader-x86.h>
 #include <vmm/superio-rtc.h>
@@ -200,6 +201,21 @@ int board_new(struct machine *machine, struct vmm_error *err)
 		return ret;
 	ret = add_devices(board);
 	return ret < 0 ? vmm_error_set(err, ret, "devices: %s", strerror(-ret)) : 0;
+}
+
+int board_get_places(struct vmm_alloc_ranges **out_windows,
+		     struct vmm_alloc_ids **out_gsis)
+{
+	uint64_t last = VMM_LOAD_X86_MMIO + VMM_LOAD_X86_MMIO_LEN - 1;
+	int ret = vmm_alloc_ranges_new(VMM_LOAD_X86_MMIO, last, out_windows);
+
+	if (ret == 0)
+		ret = vmm_alloc_ids_new(VIRTIO_GSI_FIRST, VIRTIO_GSI_LAST, out_gsis);
+	if (ret == 0)
+		ret = vmm_alloc_ids_reserve(*out_gsis, RTC_GSI);
+	if (ret == 0)
+		ret = vmm_alloc_ids_reserve(*out_gsis, MOUSE_GSI);
+	return ret;
 }
 
 int board_start(struct machine *machine, struct vmm_error *err)

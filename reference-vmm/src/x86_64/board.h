@@ -20,6 +20,8 @@ enum {
 	COM1_GSI = 4,
 	RTC_GSI = 8,
 	MOUSE_GSI = 12,
+	VIRTIO_GSI_FIRST = 5, /* those below are taken, the PIT's with them */
+	VIRTIO_GSI_LAST = 23, /* of the one I/O APIC */
 };
 
 /* Interrupts, each with an irqfd. */

@@ -10,6 +10,7 @@
 #include <vmm/loader-x86.h>
 
 #include "../cpu.h"
+#include "../virtio.h"
 #include "board.h"
 
 /* Images. */
@@ -93,11 +94,30 @@ int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
 
 /* Loading. */
 
+enum { VIRTIO_MAX = VIRTIO_GSI_LAST - VIRTIO_GSI_FIRST + 1 };
+
+static size_t describe_virtio(const struct virtio *virtio,
+			      struct vmm_acpi_virtio_mmio windows[VIRTIO_MAX])
+{
+	size_t count = virtio_get_count(virtio);
+
+	/* Each has an interrupt of its own, so there are not more than VIRTIO_MAX. */
+	for (size_t i = 0; i < count; i++) {
+		struct virtio_place place = virtio_get_place(virtio, i);
+
+		windows[i].gpa = place.gpa;
+		windows[i].len = VMM_VIRTIO_MMIO_LEN;
+		windows[i].gsi = place.gsi;
+	}
+	return count;
+}
+
 /* Write the ACPI tables where the loader's map has a place for them. */
 static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 		      struct vmm_error *err)
 {
 	static const struct vmm_acpi_uart uart = { .port = COM1_PORT, .gsi = COM1_GSI };
+	struct vmm_acpi_virtio_mmio windows[VIRTIO_MAX] = { 0 };
 	struct vmm_acpi_machine acpi = VMM_ACPI_MACHINE_INIT;
 	uint8_t *tables = malloc(VMM_LOAD_X86_ACPI_LEN);
 	size_t len;
@@ -114,6 +134,8 @@ static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 	acpi.s5_type = VMM_SIO_POWER_S5;
 	acpi.uarts = &uart;
 	acpi.uart_count = 1;
+	acpi.virtio_mmio = windows;
+	acpi.virtio_mmio_count = describe_virtio(machine->virtio, windows);
 
 	ret = vmm_acpi_machine_build(&acpi, VMM_LOAD_X86_ACPI, tables,
 				     VMM_LOAD_X86_ACPI_LEN, &len, err);

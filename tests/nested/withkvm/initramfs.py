@@ -4,11 +4,10 @@
 import contextlib
 import glob
 import hashlib
-import lzma
 import os
 import time
 
-from . import cpio
+from . import cpio, modules
 from .errors import Failure
 from .packages import write_atomically
 
@@ -107,12 +106,12 @@ def _build(packages, arch):
 
 
 def _add_modules(tree, packages, arch):
-    have = _find_modules(packages.modules)
+    have = modules.find(packages.modules)
     contents, needs, order = {}, {}, {}
     for stage, names in (("transport", TRANSPORT), ("kvm", KVM[arch]), ("later", LATER)):
         order[stage] = []
         for name in names:
-            _collect(name, have, contents, needs, order[stage])
+            modules.collect(name, have, contents, needs, order[stage])
     directory = f"/usr/lib/modules/{packages.release}"
     for name, content in contents.items():
         tree.data(f"{directory}/{name}.ko", content)
@@ -120,61 +119,10 @@ def _add_modules(tree, packages, arch):
         paths = "".join(f"{directory}/{name}.ko\n" for name in order[stage])
         tree.data(f"{OWN}/modules-{stage}", paths.encode())
     # Written by hand, as depmod would: the package carries no such files.
-    lines = [f"{name}.ko: " + " ".join(f"{n}.ko" for n in _closure(name, needs)) + "\n"
+    lines = [f"{name}.ko: " + " ".join(f"{n}.ko" for n in modules.closure(name, needs)) + "\n"
              for name in contents]
     tree.data(f"{directory}/modules.dep", "".join(lines).encode())
     aliases = [f"alias {alias} {name.replace('-', '_')}\n" for name in contents
-               for alias in _info(contents[name], b"alias")]
+               for alias in modules.info(contents[name], b"alias")]
     tree.data(f"{directory}/modules.alias", "".join(aliases).encode())
     tree.data(f"{directory}/modules.symbols", b"")
-
-
-def _collect(name, have, contents, needs, order):
-    """Add a module after those that it needs."""
-    if name in contents or name not in have:
-        return
-    content = _read_module(have[name])
-    wanted = [n for entry in _info(content, b"depends") for n in entry.split(",")]
-    needs[name] = [n for n in wanted if n in have]
-    for other in needs[name]:
-        _collect(other, have, contents, needs, order)
-    contents[name] = content
-    order.append(name)
-
-
-def _closure(name, needs):
-    """Every module that one needs, the nearest first, as modules.dep has it."""
-    found = []
-    for other in needs[name]:
-        for more in (other, *_closure(other, needs)):
-            if more not in found:
-                found.append(more)
-    return found
-
-
-def _find_modules(directory):
-    found = {}
-    for where, _, names in os.walk(directory):
-        for name in names:
-            if name.endswith((".ko", ".ko.xz")):
-                found[name.split(".ko")[0]] = os.path.join(where, name)
-    return found
-
-
-def _read_module(path):
-    with open(path, "rb") as file:
-        content = file.read()
-    return lzma.decompress(content) if path.endswith(".xz") else content
-
-
-def _info(module, key):
-    """Values of one key in a module's .modinfo, a list of key=value strings."""
-    start = 0
-    values = []
-    while (start := module.find(b"\0" + key + b"=", start)) >= 0:
-        end = module.find(b"\0", start + 1)
-        value = module[start + len(key) + 2:end].decode(errors="replace")
-        if value:
-            values.append(value)
-        start = end
-    return values

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vmm/virtio-blk.h>
+
+#include "virtio.h"
+
+/* A disk, served by threads of the device's own. */
+struct disk {
+	struct vmm_virtio_blk *device;
+	struct vmm_virtio_rate *rate;
+	int fd;
+};
+
+static void disk_free(void *object)
+{
+	struct disk *disk = object;
+
+	vmm_virtio_blk_free(disk->device);
+	vmm_virtio_rate_free(disk->rate);
+	if (disk->fd >= 0)
+		(void)close(disk->fd);
+	free(disk);
+}
+
+/* Two writers, or a writer beside readers, would ruin a file system: the lock goes with
+ * the descriptor, whatever ends us. */
+static int lock_image(int fd, const struct disk_desc *desc, struct vmm_error *err)
+{
+	struct flock lock = { .l_type = desc->readonly ? F_RDLCK : F_WRLCK };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return vmm_error_set(err, -EBUSY,
+				     "%.160s: another process uses it; share it with ,ro",
+				     desc->path);
+	/* Not every file system has locks. */
+	return errno == EINVAL || errno == ENOLCK || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+static int open_image(const struct disk_desc *desc, int *out_fd, struct vmm_error *err)
+{
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (desc->direct ? O_DIRECT : 0) |
+		    (desc->readonly ? O_RDONLY : O_RDWR);
+	struct stat stat;
+
+	*out_fd = open(desc->path, flags);
+	if (*out_fd < 0 && errno == EINVAL && desc->direct)
+		return vmm_error_set(err, -EINVAL,
+				     "%.160s: its file system cannot do direct access",
+				     desc->path);
+	if (*out_fd < 0 || fstat(*out_fd, &stat) < 0)
+		return vmm_error_set(err, -errno, "%.160s: %s", desc->path,
+				     strerror(errno));
+	if (!S_ISREG(stat.st_mode) && !S_ISBLK(stat.st_mode))
+		return vmm_error_set(err, -EINVAL,
+				     "%.160s: not a disk: neither file nor block device",
+				     desc->path);
+	return lock_image(*out_fd, desc, err);
+}
+
+static int make_rate(const struct disk_desc *desc, struct vmm_virtio_rate **out,
+		     struct vmm_error *err)
+{
+	struct vmm_virtio_rate_config config = VMM_VIRTIO_RATE_CONFIG_INIT;
+
+	if (desc->bytes_per_second == 0 && desc->ops_per_second == 0)
+		return 0;
+	config.bytes_per_s = desc->bytes_per_second;
+	config.ops_per_s = desc->ops_per_second;
+	return vmm_virtio_rate_new(&config, out, err);
+}
+
+static int disk_new(struct disk *disk, const struct disk_desc *desc,
+		    struct vmm_error *err)
+{
+	struct vmm_virtio_blk_opts opts = VMM_VIRTIO_BLK_OPTS_INIT;
+	int ret = open_image(desc, &disk->fd, err);
+
+	if (ret < 0)
+		return ret;
+	ret = make_rate(desc, &disk->rate, err);
+	if (ret < 0)
+		return ret;
+	opts.fd = disk->fd;
+	opts.rate = disk->rate;
+	opts.id = desc->id[0] ? desc->id : NULL;
+	opts.queue_n = desc->queues;
+	opts.threads = desc->queues;
+	opts.readonly = desc->readonly;
+	opts.discard = !desc->readonly;
+	return vmm_virtio_blk_new(&opts, &disk->device, err);
+}
+
+static int get_doorbell(void *object, uint32_t queue)
+{
+	const struct disk *disk = object;
+
+	return vmm_virtio_blk_get_doorbell(disk->device, queue);
+}
+
+int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_error *err)
+{
+	struct virtio_device device = {
+		.name = "--disk",
+		.free = disk_free,
+		.get_doorbell = get_doorbell,
+	};
+	struct disk *disk = calloc(1, sizeof(*disk));
+	int ret;
+
+	if (!disk)
+		return vmm_error_set(err, -ENOMEM, "--disk: out of memory");
+	disk->fd = -1;
+	ret = disk_new(disk, desc, err);
+	if (ret < 0) {
+		disk_free(disk);
+		return ret;
+	}
+	device.object = disk;
+	device.device = vmm_virtio_blk_get_device(disk->device);
+	return virtio_add(virtio, &device, err);
+}

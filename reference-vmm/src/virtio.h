@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#ifndef VIRTIO_H
+#define VIRTIO_H
+
+#include <vmm/virtio.h>
+
+#include "machine.h"
+
+/* The virtio devices of a machine, each behind its own register window and interrupt.
+ * Made before the first vCPU runs; the guest is told of them by the board. */
+
+/* Where the guest finds a device. */
+struct virtio_place {
+	uint64_t gpa;
+	uint32_t gsi;
+};
+
+/* A device, whatever its type. */
+struct virtio_device {
+	const char *name; /* for messages */
+	const struct vmm_virtio_device *device;
+	void *object;
+	void (*free)(void *object);
+	/* The eventfd that has a queue looked at, borrowed; NULL: told by register. */
+	int (*get_doorbell)(void *object, uint32_t queue);
+};
+
+/* Make all devices that the description asks for. */
+int virtio_new(struct machine *machine, struct vmm_error *err);
+
+/* NULL is allowed. No vCPU runs any more, and KVM has let go of the eventfds. */
+void virtio_free(struct virtio *virtio);
+
+size_t virtio_get_count(const struct virtio *virtio);
+struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
+
+/* Give a device its window, interrupt and doorbells. Takes it over, even on failure. */
+int virtio_add(struct virtio *virtio, const struct virtio_device *device,
+	       struct vmm_error *err);
+
+struct machine *virtio_get_machine(struct virtio *virtio);
+
+/* Devices by type. */
+int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_error *err);
+int rng_add(struct virtio *virtio, struct vmm_error *err);
+
+#endif
