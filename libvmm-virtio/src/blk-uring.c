@@ -222,12 +222,18 @@ static void uring_close(void *ctx)
 static int open_ring(struct uring *u, uint32_t index, uint32_t entries)
 {
 	struct ring *r = &u->rings[index];
-	struct io_uring_params params;
-	int ret;
+	/* A completion need not interrupt the thread that submitted: it waits, or enters the
+	 * kernel at the next tick. Linux before 5.19 does not know that. */
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN,
+	};
+	int ret = io_uring_queue_init_params(entries, &r->ring, &params);
 
-	memset(&params, 0, sizeof(params));
-	params.flags = IORING_SETUP_CLAMP;
-	ret = io_uring_queue_init_params(entries, &r->ring, &params);
+	if (ret == -EINVAL) {
+		memset(&params, 0, sizeof(params));
+		params.flags = IORING_SETUP_CLAMP;
+		ret = io_uring_queue_init_params(entries, &r->ring, &params);
+	}
 	if (ret < 0)
 		return ret;
 	u->ring_n++;
