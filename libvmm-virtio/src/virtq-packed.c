@@ -12,7 +12,7 @@ static bool is_avail(uint32_t flags, bool wrap)
 
 /* The driver writes the flags of a chain's first descriptor last, as a word of 16 bits.
  */
-static bool has_chain(const struct vmm_virtq *q)
+bool virtq_packed_has_chain(const struct vmm_virtq *q)
 {
 	const uint16_t *flags =
 	    (const uint16_t *)(const void *)&q->desc[q->next_avail].rest + 3;
@@ -78,7 +78,7 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	bool wrap = q->avail_wrap;
 	int ret = 0;
 
-	if (!has_chain(q))
+	if (!virtq_packed_has_chain(q))
 		return -EAGAIN;
 	for (;;) {
 		d = desc_snapshot(&q->desc[slot]);
@@ -160,7 +160,7 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 	}
 	virtq_wrote(q, event, 4);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return has_chain(q);
+	return virtq_packed_has_chain(q);
 }
 
 bool virtq_packed_wants_interrupt(struct vmm_virtq *q)

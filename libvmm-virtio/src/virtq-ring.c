@@ -220,6 +220,13 @@ bool vmm_virtq_enable_notification(struct vmm_virtq *q)
 			 : virtq_split_enable_notification(q);
 }
 
+bool vmm_virtq_has_chain(const struct vmm_virtq *q)
+{
+	if (!q->live)
+		return false;
+	return q->packed ? virtq_packed_has_chain(q) : virtq_split_has_chain(q);
+}
+
 void vmm_virtq_disable_notification(struct vmm_virtq *q)
 {
 	uint16_t *words = (uint16_t *)(void *)q->device;

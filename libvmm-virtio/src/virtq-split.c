@@ -123,6 +123,11 @@ int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	return 0;
 }
 
+bool virtq_split_has_chain(const struct vmm_virtq *q)
+{
+	return q->redo_pos < q->redo_n || load16(&q->driver[1]) != q->next_avail;
+}
+
 bool virtq_split_enable_notification(struct vmm_virtq *q)
 {
 	if (q->event_idx)
@@ -131,5 +136,5 @@ bool virtq_split_enable_notification(struct vmm_virtq *q)
 		store16(used_flags(q), 0);
 	virtq_wrote(q, q->event_idx ? avail_event(q) : used_flags(q), 2);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return q->redo_pos < q->redo_n || load16(&q->driver[1]) != q->next_avail;
+	return virtq_split_has_chain(q);
 }

@@ -239,11 +239,13 @@ int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone
 uint32_t virtq_count_inflight(const struct vmm_virtq *q);
 
 int virtq_split_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
+bool virtq_split_has_chain(const struct vmm_virtq *q);
 bool virtq_split_enable_notification(struct vmm_virtq *q);
 
 int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain);
 void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 			size_t n);
+bool virtq_packed_has_chain(const struct vmm_virtq *q);
 bool virtq_packed_enable_notification(struct vmm_virtq *q);
 bool virtq_packed_wants_interrupt(struct vmm_virtq *q);
 

@@ -278,9 +278,34 @@ static void packed_notifications_are_switched(void **state)
 	rig_stop(&r);
 }
 
+static void looking_tells_the_driver_nothing(void **state)
+{
+	static const uint64_t features[] = { 0, EV, PACKED, PACKED | EV };
+	static const struct mock_seg one = { MOCK_BUFFERS, 8, true };
+	struct rig r;
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(features); i++) {
+		uint8_t before[64];
+
+		rig_start(&r, 4, features[i]);
+		memcpy(before, mock_raw_device(r.m), sizeof(before));
+		assert_false(vmm_virtq_has_chain(r.q));
+		assert_true(mock_add(r.m, &one, 1, false) >= 0);
+		assert_true(vmm_virtq_has_chain(r.q));
+		assert_memory_equal(before, mock_raw_device(r.m), sizeof(before));
+		assert_int_equal(rig_pop(&r), 0);
+		assert_false(vmm_virtq_has_chain(r.q));
+		assert_true(mock_add(r.m, &one, 1, false) >= 0);
+		vmm_virtq_break(r.q);
+		assert_false(vmm_virtq_has_chain(r.q));
+		rig_stop(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(looking_tells_the_driver_nothing),
 		cmocka_unit_test(no_interrupt_without_a_used_buffer),
 		cmocka_unit_test(the_no_interrupt_flag_is_honoured),
 		cmocka_unit_test(one_used_event_is_one_interrupt_a_round),

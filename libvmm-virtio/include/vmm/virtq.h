@@ -310,6 +310,10 @@ VMM_API VMM_MUST_USE int vmm_virtq_add_used_n(struct vmm_virtq *q,
  */
 VMM_API bool vmm_virtq_enable_notification(struct vmm_virtq *q);
 
+/** Say whether chains are there, for who polls: the driver is told nothing. A queue that
+ *  is broken or not enabled has none. */
+VMM_API VMM_MUST_USE bool vmm_virtq_has_chain(const struct vmm_virtq *q);
+
 /** Tell the driver that it need not notify. A hint: notifications may still come. */
 VMM_API void vmm_virtq_disable_notification(struct vmm_virtq *q);
 
