@@ -66,6 +66,7 @@ static inline void dr_rings(struct devrig *r, uint64_t features)
 		r->q[i].config.desc += 0x1000 * i;
 		r->q[i].config.driver += 0x1000 * i;
 		r->q[i].config.device += 0x1000 * i;
+		mock_reset(&r->q[i], r->num, features);
 	}
 }
 
