@@ -198,7 +198,7 @@ static void save_and_restore(struct fuzz *f)
 
 	vmm_virtio_net_get_state(f->r.net, &a);
 	nwr(&f->r, 0x70, 0);
-	net_must(vmm_virtio_net_restore(f->r.net, &a, NULL) == 0, "restore");
+	net_must(vmm_virtio_net_set_state(f->r.net, &a, NULL) == 0, "restore");
 	start(f);
 	vmm_virtio_net_get_state(f->r.net, &b);
 	net_must(memcmp(&a, &b, sizeof(a)) == 0, "state after a restore");
@@ -212,7 +212,7 @@ static void restore_junk(struct fuzz *f, const uint8_t *data, size_t size)
 	vmm_virtio_net_get_state(f->r.net, &s);
 	memcpy((uint8_t *)&s + sizeof(s.size), data, size < 40 ? size : 40);
 	nwr(&f->r, 0x70, 0);
-	if (vmm_virtio_net_restore(f->r.net, &s, NULL) == 0)
+	if (vmm_virtio_net_set_state(f->r.net, &s, NULL) == 0)
 		(void)rig_climb(&f->r, f->features);
 	start(f);
 }

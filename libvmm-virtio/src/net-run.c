@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* When a pair has something to do, and what it does then. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -225,7 +226,10 @@ void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair)
 		return;
 	p = &net->pairs[pair];
 	pthread_mutex_lock(&p->lock);
-	serve(p);
+	if (__atomic_load_n(&net->paused, __ATOMIC_RELAXED))
+		look(p);
+	else
+		serve(p);
 	pthread_mutex_unlock(&p->lock);
 	errno = saved;
 }
@@ -233,4 +237,65 @@ void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair)
 int vmm_virtio_net_get_fd(const struct vmm_virtio_net *net, uint32_t pair)
 {
 	return pair < net->pair_n ? net->pairs[pair].epoll_fd : -1;
+}
+
+/* A run looks at the flag with its lock held: whoever had it is done. */
+void vmm_virtio_net_pause(struct vmm_virtio_net *net)
+{
+	__atomic_store_n(&net->paused, true, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < net->pair_n; i++) {
+		pthread_mutex_lock(&net->pairs[i].lock);
+		pthread_mutex_unlock(&net->pairs[i].lock);
+	}
+}
+
+void vmm_virtio_net_resume(struct vmm_virtio_net *net)
+{
+	__atomic_store_n(&net->paused, false, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < net->pair_n; i++)
+		vmm_virtio_net_wake(net, i);
+}
+
+static void run_pair(void *ctx, uint32_t number)
+{
+	vmm_virtio_net_run(ctx, number);
+}
+
+static int start_thread(struct vmm_virtio_net *net, uint32_t index, uint32_t n)
+{
+	struct net_thread *t = &net->threads[index];
+	int ret = net_thread_init(t, run_pair, net);
+
+	if (ret < 0)
+		return ret;
+	for (uint32_t i = index; i < net->pair_n && ret == 0; i += n)
+		ret = net_thread_add(t, net->pairs[i].epoll_fd, i);
+	if (ret == 0)
+		ret = net_thread_start(t);
+	if (ret < 0)
+		net_thread_fini(t);
+	return ret;
+}
+
+int net_threads_start(struct vmm_virtio_net *net, uint32_t n)
+{
+	net->threads = calloc(n, sizeof(*net->threads));
+	if (!net->threads)
+		return -ENOMEM;
+	for (; net->thread_n < n; net->thread_n++) {
+		int ret = start_thread(net, net->thread_n, n);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void net_threads_stop(struct vmm_virtio_net *net)
+{
+	for (uint32_t i = 0; i < net->thread_n; i++) {
+		net_thread_stop(&net->threads[i]);
+		net_thread_fini(&net->threads[i]);
+	}
+	free(net->threads);
 }

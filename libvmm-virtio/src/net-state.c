@@ -125,9 +125,9 @@ static const char *find_fault(const struct vmm_virtio_net *net,
 	return NULL;
 }
 
-int vmm_virtio_net_restore(struct vmm_virtio_net *net,
-			   const struct vmm_virtio_net_state *state,
-			   struct vmm_error *err)
+int vmm_virtio_net_set_state(struct vmm_virtio_net *net,
+			     const struct vmm_virtio_net_state *state,
+			     struct vmm_error *err)
 {
 	struct net_pair *p = &net->pairs[0];
 	struct vmm_virtio_net_state s;

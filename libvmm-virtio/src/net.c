@@ -35,7 +35,7 @@ static void default_filter(struct vmm_virtio_net *net)
 
 	memset(f, 0, sizeof(*f));
 	memcpy(f->mac, net->mac, sizeof(f->mac));
-	/* virtio 1.2 does not say; drivers expect it, as everybody does so. */
+	/* virtio 1.2 does not say; other devices begin so, and drivers are used to it. */
 	f->rx_mode = VMM_VIRTIO_NET_RX_PROMISC;
 }
 
@@ -178,6 +178,10 @@ static int check_opts(struct vmm_virtio_net_opts *o, struct vmm_error *err)
 		o->pair_n = 1;
 	if (o->queue_max == 0)
 		o->queue_max = QUEUE_DEFAULT;
+	if (o->threads > o->pair_n)
+		return vmm_error_at(err, -EINVAL, 0, o->pair_n, o->threads,
+				    "network device of %u pairs with %u threads",
+				    o->pair_n, o->threads);
 	if (o->kind > VMM_VIRTIO_NET_DATAGRAM ||
 	    (o->kind == VMM_VIRTIO_NET_OTHER ? !o->backend || o->fds
 					     : o->backend || !o->fds))
@@ -309,7 +313,13 @@ static int build(struct vmm_virtio_net *net, const struct vmm_virtio_net_opts *o
 	if (ret < 0)
 		return ret;
 	describe(net, o);
-	return watch_backend(net, err);
+	ret = watch_backend(net, err);
+	if (ret == 0 && o->threads > 0) {
+		ret = net_threads_start(net, o->threads);
+		if (ret < 0)
+			return vmm_error_set(err, ret, "no threads for a network device");
+	}
+	return ret;
 }
 
 int vmm_virtio_net_new(const struct vmm_virtio_net_opts *opts,
@@ -355,6 +365,7 @@ void vmm_virtio_net_free(struct vmm_virtio_net *net)
 
 	if (!net)
 		return;
+	net_threads_stop(net);
 	for (uint32_t i = 0; i < net->pair_n; i++) {
 		net_pair_close(&net->pairs[i]);
 		pthread_mutex_destroy(&net->pairs[i].lock);
@@ -370,7 +381,7 @@ const struct vmm_virtio_device *vmm_virtio_net_get_device(struct vmm_virtio_net 
 	return &net->device;
 }
 
-int vmm_virtio_net_get_doorbell_fd(const struct vmm_virtio_net *net, uint32_t queue)
+int vmm_virtio_net_get_doorbell(const struct vmm_virtio_net *net, uint32_t queue)
 {
 	uint64_t features = __atomic_load_n(&net->features, __ATOMIC_RELAXED);
 	uint32_t pair_n = features & NET_F_MQ ? net->pair_n : 1;

@@ -6,6 +6,8 @@
 
 #include <vmm/virtio-net.h>
 
+#include "net-thread.h"
+
 /* Features (virtio 1.2, 5.1.3) that are not in the public header. */
 #define NET_F_CTRL_GUEST_OFFLOADS (UINT64_C(1) << 2)
 #define NET_F_MTU (UINT64_C(1) << 3)
@@ -186,6 +188,10 @@ struct vmm_virtio_net {
 	struct vmm_virtq *const *queues;
 	uint8_t config[NET_CONFIG_LEN];
 	uint32_t pair_n;
+	bool paused;
+	/* Those that run; each has the pairs of its number modulo thread_n. */
+	uint32_t thread_n;
+	struct net_thread *threads;
 	uint16_t queue_max[2 * VMM_VIRTIO_NET_PAIRS_MAX + 1];
 	struct net_pair pairs[];
 };
@@ -216,6 +222,8 @@ void net_close_backend(struct net_pair *p, int code);
 void net_rearm(struct net_pair *p);
 int net_pair_open(struct net_pair *p);
 void net_pair_close(struct net_pair *p);
+int net_threads_start(struct vmm_virtio_net *net, uint32_t n);
+void net_threads_stop(struct vmm_virtio_net *net);
 int net_pair_watch(struct net_pair *p, int fd);
 
 /* net-backend.c, net-stream.c */

@@ -39,6 +39,7 @@ static void a_network_device_survives_any_failed_allocation(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	opts.kind = VMM_VIRTIO_NET_STREAM;
 	opts.fds = fds;
+	opts.threads = 1;
 	before = lowest_free();
 	for (n = 0; ret != 0; n++) {
 		allocations_left = n;
@@ -47,7 +48,7 @@ static void a_network_device_survives_any_failed_allocation(void **state)
 		if (ret < 0)
 			assert_int_equal(lowest_free(), before);
 	}
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 4);
 	allocations_left = -1;
 	vmm_virtio_net_free(net);
 	assert_int_equal(lowest_free(), before);
@@ -65,6 +66,7 @@ static void a_network_device_survives_a_lack_of_descriptors(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	opts.kind = VMM_VIRTIO_NET_STREAM;
 	opts.fds = fds;
+	opts.threads = 1;
 	opts.pair_n = 2;
 	before = lowest_free();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -78,7 +80,7 @@ static void a_network_device_survives_a_lack_of_descriptors(void **state)
 		if (ret < 0)
 			assert_int_equal(lowest_free(), before);
 	}
-	assert_true(n >= 7);
+	assert_true(n >= 9);
 	vmm_virtio_net_free(net);
 	assert_int_equal(lowest_free(), before);
 	assert_int_equal(close(fds[0]), 0);

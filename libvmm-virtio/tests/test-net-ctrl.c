@@ -369,9 +369,9 @@ static void a_saved_device_goes_on_where_it_was(void **state)
 	assert_int_equal(vmm_virtio_net_set_link(from.net, from.t, false), 0);
 	save(&from, &a);
 	net_rig_start(&to, ALL, true);
-	assert_int_equal(vmm_virtio_net_restore(to.net, &a, NULL), -EBUSY);
+	assert_int_equal(vmm_virtio_net_set_state(to.net, &a, NULL), -EBUSY);
 	nwr(&to, 0x70, 0);
-	assert_int_equal(vmm_virtio_net_restore(to.net, &a, NULL), 0);
+	assert_int_equal(vmm_virtio_net_set_state(to.net, &a, NULL), 0);
 	assert_int_equal(rig_climb(&to, ALL), 0xf);
 	save(&to, &b);
 	assert_memory_equal(&a, &b, sizeof(a));
@@ -399,14 +399,14 @@ static void other_features_than_saved_fail_the_activation_once(void **state)
 	talk(&r);
 	save(&r, &s);
 	nwr(&r, 0x70, 0);
-	assert_int_equal(vmm_virtio_net_restore(r.net, &s, NULL), 0);
+	assert_int_equal(vmm_virtio_net_set_state(r.net, &s, NULL), 0);
 	assert_int_equal(rig_climb(&r, ALL & ~NF_STATUS), 0x4f);
 	assert_int_equal(rig_climb(&r, ALL & ~NF_STATUS), 0xf);
 	/* A state of a device that was not started is none. */
 	nwr(&r, 0x70, 0);
 	save(&r, &s);
 	assert_int_equal(s.features, 0);
-	assert_int_equal(vmm_virtio_net_restore(r.net, &s, NULL), 0);
+	assert_int_equal(vmm_virtio_net_set_state(r.net, &s, NULL), 0);
 	assert_int_equal(rig_climb(&r, ALL), 0xf);
 	net_rig_stop(&r);
 }
@@ -487,7 +487,7 @@ static void a_corrupt_state_is_refused(void **state)
 			s.features = 0;
 			break;
 		}
-		assert_int_equal(vmm_virtio_net_restore(r.net, &s, &err), code);
+		assert_int_equal(vmm_virtio_net_set_state(r.net, &s, &err), code);
 		assert_int_equal(err.code, code);
 	}
 	assert_int_equal(rig_climb(&r, ALL), 0xf);

@@ -151,11 +151,60 @@ static void a_reset_in_the_middle_of_traffic_is_safe(void **state)
 	stop(&r, fds, &w);
 }
 
+/* The same with threads of the device, and a VMM that stops and starts it. */
+static void a_device_runs_itself_and_can_be_paused(void **state)
+{
+	static const struct mock_seg out = { MOCK_BUFFERS, 72, false };
+	struct vmm_virtio_net_opts opts = VMM_VIRTIO_NET_OPTS_INIT;
+	struct vmm_virtio_net_stats stats = { .size = sizeof(stats) };
+	int fds[4], mine[2];
+	uint32_t id, len, sent = 0;
+	struct net_rig r;
+
+	net_rig_init(&r);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds + 2), 0);
+	mine[0] = fds[0];
+	mine[1] = fds[2];
+	opts.kind = VMM_VIRTIO_NET_DATAGRAM;
+	opts.fds = mine;
+	opts.pair_n = 2;
+	opts.threads = 2;
+	opts.queue_max = NET_NUM;
+	rig_attach(&r, &opts);
+	assert_int_equal(rig_climb(&r, BASIC | NF_MQ), 0xf);
+	for (int i = 0; i < 50; i++) {
+		bool paused = i % 5 == 4;
+
+		if (paused)
+			vmm_virtio_net_pause(r.net);
+		assert_true(mock_add(&r.q[1], &out, 1, false) >= 0);
+		nwr(&r, 0x50, 1);
+		if (paused) {
+			assert_int_equal(mock_get_used(&r.q[1], &id, &len), -EAGAIN);
+			vmm_virtio_net_get_stats(r.net, &stats);
+			assert_int_equal(stats.tx_frames, sent);
+			assert_int_equal(vmm_virtio_mmio_set_mem(r.mmio, r.m->mem), 0);
+			vmm_virtio_net_resume(r.net);
+		}
+		assert_int_equal(recv(fds[1], r.sent[0].bytes, 2048, 0), 60);
+		while (mock_get_used(&r.q[1], &id, &len) < 0)
+			;
+		sent++;
+	}
+	net_rig_stop(&r);
+	opts.threads = 3;
+	assert_int_equal(vmm_virtio_net_new(&opts, &r.net, NULL), -EINVAL);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(close(fds[i]), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_wake_up_is_lost),
 		cmocka_unit_test(a_reset_in_the_middle_of_traffic_is_safe),
+		cmocka_unit_test(a_device_runs_itself_and_can_be_paused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

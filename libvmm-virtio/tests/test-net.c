@@ -61,15 +61,15 @@ static void the_driver_finds_what_was_asked_for(void **state)
 	assert_int_equal(config_read(&r, 10, 2), 9000);
 	/* Queue 4 is the control queue with MQ, queue 2 without. */
 	assert_int_equal(rig_climb(&r, BASIC | NF_MQ), 0xf);
-	assert_int_equal(vmm_virtio_net_get_doorbell_fd(r.net, 4),
-			 vmm_virtio_net_get_doorbell_fd(r.net, 0));
-	assert_int_not_equal(vmm_virtio_net_get_doorbell_fd(r.net, 3),
-			     vmm_virtio_net_get_doorbell_fd(r.net, 0));
-	assert_int_equal(vmm_virtio_net_get_doorbell_fd(r.net, 5), -1);
+	assert_int_equal(vmm_virtio_net_get_doorbell(r.net, 4),
+			 vmm_virtio_net_get_doorbell(r.net, 0));
+	assert_int_not_equal(vmm_virtio_net_get_doorbell(r.net, 3),
+			     vmm_virtio_net_get_doorbell(r.net, 0));
+	assert_int_equal(vmm_virtio_net_get_doorbell(r.net, 5), -1);
 	assert_int_equal(rig_climb(&r, BASIC), 0xf);
-	assert_int_equal(vmm_virtio_net_get_doorbell_fd(r.net, 2),
-			 vmm_virtio_net_get_doorbell_fd(r.net, 0));
-	assert_int_equal(vmm_virtio_net_get_doorbell_fd(r.net, 3), -1);
+	assert_int_equal(vmm_virtio_net_get_doorbell(r.net, 2),
+			 vmm_virtio_net_get_doorbell(r.net, 0));
+	assert_int_equal(vmm_virtio_net_get_doorbell(r.net, 3), -1);
 	net_rig_stop(&r);
 }
 

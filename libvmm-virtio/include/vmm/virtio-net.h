@@ -8,11 +8,15 @@
  * end, which is a TAP interface, a socket or one of the caller's own, without a copy in
  * between. Pointers must not be NULL unless the text says so.
  *
- * The device has no thread of its own. Each pair of queues has one file descriptor,
- * vmm_virtio_net_get_fd(), which is readable when there is something to do: a
- * notification, frames or room in the back end, a rate limit that allows more. The VMM
- * polls it, in its event loop or in a thread for the pair, and calls
- * vmm_virtio_net_run(). Pairs are independent of each other.
+ * **Who runs it.** Each pair of queues has one file descriptor, vmm_virtio_net_get_fd(),
+ * which is readable when there is something to do: a notification, frames or room in the
+ * back end, a rate limit that allows more. With `opts.threads` the device has threads that
+ * wait for these, and the VMM has nothing more to do. Without, the VMM polls them in a
+ * loop of its own, level-triggered, and calls vmm_virtio_net_run() for each that is
+ * readable. Pairs are independent of each other.
+ *
+ * **Memory.** Between two runs no chain is in flight. To change the memory table, call
+ * vmm_virtio_net_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_net_resume().
  */
 
 #include <stdbool.h>
@@ -136,6 +140,8 @@ struct vmm_virtio_net_opts {
 	uint64_t features;
 	/** Size of the queues, 2 to #VMM_VIRTQ_SIZE_MAX; 0: 256. */
 	uint32_t queue_max;
+	/** Threads that run the pairs, at most @p pair_n; 0: the VMM does. */
+	uint32_t threads;
 	/** MTU that the driver is told, 68 to 65535; 0: none is. */
 	uint16_t mtu;
 	/** Address that the driver is told; not a group's. All 0: none is. */
@@ -152,7 +158,7 @@ struct vmm_virtio_net_opts {
 	{                                                                               \
 		sizeof(struct vmm_virtio_net_opts), 0, 0, NULL, NULL, NULL, NULL, NULL, \
 		    UINT64_MAX, VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX, 0, \
-		    0, { 0, 0, 0, 0, 0, 0 }, NULL, NULL                                 \
+		    0, 0, { 0, 0, 0, 0, 0, 0 }, NULL, NULL                              \
 	}
 
 /** What a device met since it was made; survives a reset. */
@@ -278,8 +284,7 @@ VMM_API int vmm_virtio_net_get_fd(const struct vmm_virtio_net *net, uint32_t pai
  * is no such queue. The device's. Ask at activation: which queue is the control queue
  * depends on the features (5.1.2).
  */
-VMM_API int vmm_virtio_net_get_doorbell_fd(const struct vmm_virtio_net *net,
-					   uint32_t queue);
+VMM_API int vmm_virtio_net_get_doorbell(const struct vmm_virtio_net *net, uint32_t queue);
 
 /**
  * Move frames of a pair in both directions, and for pair 0 do what the control queue
@@ -288,6 +293,15 @@ VMM_API int vmm_virtio_net_get_doorbell_fd(const struct vmm_virtio_net *net,
  * does nothing.
  */
 VMM_API void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair);
+
+/**
+ * Let no thread touch a queue or guest memory from the return of this on. Frames wait in
+ * the back end. Not from a callback of it. A second call changes nothing.
+ */
+VMM_API void vmm_virtio_net_pause(struct vmm_virtio_net *net);
+
+/** Go on after vmm_virtio_net_pause(). */
+VMM_API void vmm_virtio_net_resume(struct vmm_virtio_net *net);
 
 /** Make the file descriptor of @p pair readable. Any thread, also within a callback. */
 VMM_API void vmm_virtio_net_wake(struct vmm_virtio_net *net, uint32_t pair);
@@ -351,8 +365,9 @@ VMM_API void vmm_virtio_net_get_state(struct vmm_virtio_net *net,
 				      struct vmm_virtio_net_state *out);
 
 /**
- * Have the device go on where another was; it takes effect at the next activation, which
- * fails if the features are others. The state is checked as hostile input.
+ * Have a device, made with the same options, go on where another was; it takes effect at
+ * the next activation, which fails if the features are others. The state is checked as
+ * hostile input.
  *
  * @param net       the device, not started by its driver
  * @param state     from vmm_virtio_net_get_state(); copied
@@ -363,9 +378,9 @@ VMM_API void vmm_virtio_net_get_state(struct vmm_virtio_net *net,
  * @retval -EINVAL  @p size is no size
  * @retval -EBUSY   the device is active
  */
-VMM_API VMM_MUST_USE int vmm_virtio_net_restore(struct vmm_virtio_net *net,
-						const struct vmm_virtio_net_state *state,
-						struct vmm_error *err);
+VMM_API VMM_MUST_USE int vmm_virtio_net_set_state(
+    struct vmm_virtio_net *net, const struct vmm_virtio_net_state *state,
+    struct vmm_error *err);
 
 /**
  * Open a TAP interface, or make one, as the device needs it.
