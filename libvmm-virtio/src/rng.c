@@ -7,6 +7,7 @@
 #include <vmm/virtio-rng.h>
 
 #include "options.h"
+#include "tell.h"
 
 /* A driver asks with one buffer; a chain of more pieces than this is refused. */
 #define IOVECS 256u
@@ -20,6 +21,9 @@ struct vmm_virtio_rng {
 	pthread_mutex_t lock;
 	struct vmm_virtq *queue;
 	struct vmm_virtio_transport *transport;
+	struct vmm_virtio_rng_stats stats;
+	/* Nanoseconds that the limit wants to pass; 0: it does not. */
+	uint64_t wait;
 	struct iovec iov[IOVECS];
 };
 
@@ -60,15 +64,49 @@ static uint32_t fill_chain(struct vmm_virtio_rng *rng,
 	return done;
 }
 
+static uint64_t wanted(const struct vmm_virtio_rng *rng,
+		       const struct vmm_virtq_chain *chain)
+{
+	return chain->writable_len < rng->opts.request_max ? chain->writable_len
+							   : rng->opts.request_max;
+}
+
+/* Returns false if the limit says that it is too early. */
+static bool may_start(struct vmm_virtio_rng *rng, const struct vmm_virtq_chain *chain)
+{
+	if (!rng->opts.rate ||
+	    vmm_virtio_rate_take(rng->opts.rate, wanted(rng, chain), 1, &rng->wait) == 0)
+		return true;
+	rng->stats.throttled++;
+	return false;
+}
+
+static int answer(struct vmm_virtio_rng *rng, const struct vmm_virtq_chain *chain)
+{
+	uint64_t want = wanted(rng, chain);
+	uint32_t len = fill_chain(rng, chain);
+
+	rng->stats.requests++;
+	rng->stats.bytes += len;
+	rng->stats.short_reads += len < want;
+	if (rng->opts.rate)
+		vmm_virtio_rate_give(rng->opts.rate, want - len, 0);
+	return vmm_virtq_add_used(rng->queue, chain->token, len);
+}
+
 /* Returns false when there is nothing more to do for now. */
 static bool serve_one(struct vmm_virtio_rng *rng)
 {
 	struct vmm_virtq_chain chain = VMM_VIRTQ_CHAIN_INIT(rng->iov);
 	int ret = vmm_virtq_pop(rng->queue, &chain);
 
+	if (ret == 0 && !may_start(rng, &chain)) {
+		if (vmm_virtq_undo_pop(rng->queue, chain.token) < 0)
+			vmm_virtio_transport_needs_reset(rng->transport);
+		return false;
+	}
 	if (ret == 0)
-		ret =
-		    vmm_virtq_add_used(rng->queue, chain.token, fill_chain(rng, &chain));
+		ret = answer(rng, &chain);
 	if (ret == -ENOTRECOVERABLE)
 		vmm_virtio_transport_needs_reset(rng->transport);
 	return ret != -EAGAIN && ret != -ENOTRECOVERABLE && ret != -ENOTCONN;
@@ -77,13 +115,18 @@ static bool serve_one(struct vmm_virtio_rng *rng)
 static void serve(struct vmm_virtio_rng *rng)
 {
 	uint32_t budget = vmm_virtq_get_num(rng->queue);
+	bool more;
 
+	rng->wait = 0;
 	vmm_virtq_disable_notification(rng->queue);
 	while (budget > 0 && serve_one(rng))
 		budget--;
 	if (vmm_virtq_needs_notification(rng->queue))
 		vmm_virtio_transport_signal_queue(rng->transport, 0);
-	if (vmm_virtq_enable_notification(rng->queue))
+	more = vmm_virtq_enable_notification(rng->queue);
+	if (rng->wait > 0)
+		rng->opts.wake_after(rng->opts.ctx, rng->wait);
+	else if (more)
 		rng->opts.wake(rng->opts.ctx);
 }
 
@@ -140,7 +183,7 @@ int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
 
 	if (ret < 0)
 		return ret;
-	if (!o.wake || o.queue_max > VMM_VIRTQ_SIZE_MAX)
+	if (!o.wake || (o.rate && !o.wake_after) || o.queue_max > VMM_VIRTQ_SIZE_MAX)
 		return -EINVAL;
 	rng = calloc(1, sizeof(*rng));
 	if (!rng)
@@ -174,4 +217,12 @@ void vmm_virtio_rng_free(struct vmm_virtio_rng *rng)
 const struct vmm_virtio_device *vmm_virtio_rng_get_device(struct vmm_virtio_rng *rng)
 {
 	return &rng->device;
+}
+
+void vmm_virtio_rng_get_stats(struct vmm_virtio_rng *rng,
+			      struct vmm_virtio_rng_stats *out)
+{
+	pthread_mutex_lock(&rng->lock);
+	tell_caller(out, out->size, &rng->stats, sizeof(rng->stats));
+	pthread_mutex_unlock(&rng->lock);
 }

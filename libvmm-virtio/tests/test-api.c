@@ -26,7 +26,7 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_device), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
-	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 48);
+	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 64);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_io), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 112);

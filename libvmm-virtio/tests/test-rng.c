@@ -12,6 +12,8 @@ struct world {
 	int64_t fill_result;
 	uint64_t filled;
 	bool own_source;
+	struct vmm_virtio_rate *rate;
+	uint64_t now, after;
 };
 
 static void on_wake(void *ctx)
@@ -30,6 +32,16 @@ static int64_t on_fill(void *ctx, void *buf, size_t len)
 	memset(buf, 0xe7, len);
 	w->filled += len;
 	return (int64_t)len;
+}
+
+static void on_wake_after(void *ctx, uint64_t ns)
+{
+	((struct world *)ctx)->after = ns;
+}
+
+static uint64_t on_now(void *ctx)
+{
+	return ((struct world *)ctx)->now;
 }
 
 static void on_irq(void *ctx, bool level)
@@ -67,7 +79,8 @@ static void climb(struct world *w)
 	assert_int_equal(rd(w, 0x70), 0xf);
 }
 
-static void start(struct world *w, bool own_source)
+static void start_with(struct world *w, bool own_source,
+		       const struct vmm_virtio_rate_config *limit)
 {
 	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
 	struct vmm_virtio_mmio_opts mopts = VMM_VIRTIO_MMIO_OPTS_INIT;
@@ -78,6 +91,15 @@ static void start(struct world *w, bool own_source)
 	opts.wake = on_wake;
 	opts.fill = own_source ? on_fill : NULL;
 	opts.ctx = w;
+	if (limit) {
+		struct vmm_virtio_rate_config config = *limit;
+
+		config.now = on_now;
+		config.now_ctx = w;
+		assert_int_equal(vmm_virtio_rate_new(&config, &w->rate, NULL), 0);
+		opts.rate = w->rate;
+		opts.wake_after = on_wake_after;
+	}
 	assert_int_equal(vmm_virtio_rng_new(&opts, &w->rng), 0);
 	mopts.mem = w->m->mem;
 	mopts.set_irq = on_irq;
@@ -91,10 +113,16 @@ static void start(struct world *w, bool own_source)
 	w->wakes = 0;
 }
 
+static void start(struct world *w, bool own_source)
+{
+	start_with(w, own_source, NULL);
+}
+
 static void stop(struct world *w)
 {
 	vmm_virtio_mmio_free(w->mmio);
 	vmm_virtio_rng_free(w->rng);
+	vmm_virtio_rate_free(w->rate);
 	mock_free(w->m);
 }
 
@@ -282,6 +310,97 @@ static void nothing_happens_before_the_driver_is_there(void **state)
 	stop(&w);
 }
 
+static struct vmm_virtio_rng_stats stats_of(struct world *w)
+{
+	struct vmm_virtio_rng_stats s = { .size = sizeof(s) };
+
+	vmm_virtio_rng_get_stats(w->rng, &s);
+	return s;
+}
+
+/* What is not random stays as the driver left it, and is not reported. */
+static void bytes_behind_what_the_source_gave_stay(void **state)
+{
+	static const struct mock_seg segs[] = { { MOCK_BUFFERS, 64, true },
+						{ MOCK_BUFFERS + 64, 64, true } };
+	struct world w;
+
+	start(&w, true);
+	memset(w.m->ram + MOCK_BUFFERS, 0x11, 128);
+	w.fill_result = 40;
+	assert_true(mock_add(w.m, segs, 2, false) >= 0);
+	vmm_virtio_rng_run(w.rng);
+	assert_int_equal(used_len(&w), 40);
+	for (uint32_t i = 0; i < 128; i++)
+		assert_int_equal(w.m->ram[MOCK_BUFFERS + i], i < 40 ? 0xe7 : 0x11);
+	assert_int_equal(stats_of(&w).requests, 1);
+	assert_int_equal(stats_of(&w).bytes, 40);
+	assert_int_equal(stats_of(&w).short_reads, 1);
+	stop(&w);
+}
+
+static int64_t boast(void *ctx, void *buf, size_t len)
+{
+	memset(buf, 0x77, len);
+	return INT64_MAX;
+}
+
+static void a_source_that_boasts_is_cut_to_what_was_asked(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 16, true };
+	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_mmio_opts mopts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct world w = { 0 };
+
+	w.m = mock_new(16, 0);
+	opts.wake = on_wake;
+	opts.fill = boast;
+	opts.ctx = &w;
+	opts.request_max = 10;
+	mopts.mem = w.m->mem;
+	assert_int_equal(vmm_virtio_rng_new(&opts, &w.rng), 0);
+	assert_int_equal(
+	    vmm_virtio_mmio_new(&mopts, vmm_virtio_rng_get_device(w.rng), &w.mmio, NULL),
+	    0);
+	climb(&w);
+	assert_true(mock_add(w.m, &seg, 1, false) >= 0);
+	vmm_virtio_rng_run(w.rng);
+	assert_int_equal(used_len(&w), 10);
+	stop(&w);
+}
+
+static void a_driver_over_its_limit_waits_in_the_ring(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 100, true };
+	struct vmm_virtio_rate_config limit = VMM_VIRTIO_RATE_CONFIG_INIT;
+	struct world w;
+	uint32_t id, len;
+
+	limit.bytes_per_s = 100;
+	limit.bytes_burst = 150;
+	start_with(&w, true, &limit);
+	for (int i = 0; i < 3; i++)
+		assert_true(mock_add(w.m, &seg, 1, false) >= 0);
+	vmm_virtio_rng_run(w.rng);
+	assert_int_equal(used_len(&w), 100);
+	assert_int_equal(mock_get_used(w.m, &id, &len), -EAGAIN);
+	assert_int_equal(w.after, 500000000);
+	/* Woken by the clock, not in circles. */
+	assert_int_equal(w.wakes, 0);
+	w.now += w.after - 1;
+	vmm_virtio_rng_run(w.rng);
+	assert_int_equal(mock_get_used(w.m, &id, &len), -EAGAIN);
+	assert_int_equal(stats_of(&w).throttled, 2);
+	w.now += 1;
+	/* What the source does not give is not counted. */
+	w.fill_result = 0;
+	vmm_virtio_rng_run(w.rng);
+	assert_int_equal(used_len(&w), 0);
+	assert_int_equal(used_len(&w), 0);
+	assert_int_equal(w.wakes, 0);
+	stop(&w);
+}
+
 static void bad_options_are_refused(void **state)
 {
 	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
@@ -292,6 +411,9 @@ static void bad_options_are_refused(void **state)
 	opts.queue_max = 32769;
 	assert_int_equal(vmm_virtio_rng_new(&opts, &rng), -EINVAL);
 	opts.queue_max = 0;
+	opts.rate = (struct vmm_virtio_rate *)(void *)&rng;
+	assert_int_equal(vmm_virtio_rng_new(&opts, &rng), -EINVAL);
+	opts.rate = NULL;
 	opts.size = 0;
 	assert_int_equal(vmm_virtio_rng_new(&opts, &rng), -EINVAL);
 	assert_null(rng);
@@ -310,6 +432,9 @@ int main(void)
 		cmocka_unit_test(a_broken_ring_asks_for_a_reset_once),
 		cmocka_unit_test(one_run_is_bounded_and_wakes_itself_for_the_rest),
 		cmocka_unit_test(nothing_happens_before_the_driver_is_there),
+		cmocka_unit_test(bytes_behind_what_the_source_gave_stay),
+		cmocka_unit_test(a_source_that_boasts_is_cut_to_what_was_asked),
+		cmocka_unit_test(a_driver_over_its_limit_waits_in_the_ring),
 		cmocka_unit_test(bad_options_are_refused),
 	};
 

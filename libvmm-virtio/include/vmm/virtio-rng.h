@@ -7,6 +7,14 @@
  * An entropy device (virtio 1.2, 5.4): the driver offers buffers, the device fills them
  * with random bytes. Pointers must not be NULL unless the text says so.
  *
+ * Requests and what is done with them: the writable buffers are filled from the front, at
+ * most as many bytes as the options say; what the source does not give stays as it is, and
+ * the driver is told how much there is. Readable buffers are not looked at. A request
+ * that is over the rate limit waits in the ring.
+ *
+ * The device has no configuration space, and no state of its own to be saved: a request
+ * is answered when vmm_virtio_rng_run() returns, or still in the ring.
+ *
  * The device has no thread of its own. A notification calls @p wake, and the VMM then
  * calls vmm_virtio_rng_run() on a thread of its choice; with an ioeventfd as doorbell
  * the event loop does so directly.
@@ -16,6 +24,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include <vmm/base.h>
+#include <vmm/virtio-rate.h>
 #include <vmm/virtio.h>
 
 VMM_BEGIN_DECLS
@@ -40,7 +49,7 @@ struct vmm_virtio_rng_opts {
 	 * errno value. Called within vmm_virtio_rng_run(). NULL: getrandom(2).
 	 */
 	int64_t (*fill)(void *ctx, void *buf, size_t len);
-	/** First parameter of both. */
+	/** First parameter of all callbacks. */
 	void *ctx;
 	/** Most bytes for one request; 0 for #VMM_VIRTIO_RNG_REQUEST_MAX. What a driver
 	 *  asks for beyond it is not an error: it gets less, and asks again. */
@@ -49,14 +58,35 @@ struct vmm_virtio_rng_opts {
 	uint32_t queue_max;
 	/** Further feature bits to offer, of those in vmm/virtq.h. */
 	uint64_t features;
+	/** Limit on what the driver gets, in bytes and requests; borrowed, may be shared.
+	 *  NULL: none. */
+	struct vmm_virtio_rate *rate;
+	/** Have vmm_virtio_rng_run() called in @p ns nanoseconds, because of the limit: a
+	 *  later call replaces an earlier one. Called and bound as @p wake. Required with
+	 *  @p rate. */
+	void (*wake_after)(void *ctx, uint64_t ns);
 };
 
 /** Defaults: no way to be woken, which has to be set. */
-#define VMM_VIRTIO_RNG_OPTS_INIT                                            \
-	{                                                                   \
-		sizeof(struct vmm_virtio_rng_opts), NULL, NULL, NULL, 0, 0, \
-		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX     \
+#define VMM_VIRTIO_RNG_OPTS_INIT                                                    \
+	{                                                                           \
+		sizeof(struct vmm_virtio_rng_opts), NULL, NULL, NULL, 0, 0,         \
+		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX, NULL, NULL \
 	}
+
+/** What an entropy device did since it was made. */
+struct vmm_virtio_rng_stats {
+	/** Size of this structure, set by the caller. */
+	size_t size;
+	/** Requests that were answered, with or without bytes. */
+	uint64_t requests;
+	/** Bytes that the driver got. */
+	uint64_t bytes;
+	/** Requests that the source failed, or cut short. */
+	uint64_t short_reads;
+	/** Times that a request had to wait for the limit. */
+	uint64_t throttled;
+};
 
 /**
  * Make an entropy device.
@@ -64,7 +94,7 @@ struct vmm_virtio_rng_opts {
  * @param opts      copied
  * @param[out] out  the device, to be released with vmm_virtio_rng_free()
  * @retval 0        done
- * @retval -EINVAL  no @p wake, or a queue size out of range
+ * @retval -EINVAL  no @p wake, a limit without @p wake_after, or a queue size out of range
  * @retval -E2BIG   an unknown tail of @p opts
  * @retval -ENOMEM  out of memory
  */
@@ -84,6 +114,10 @@ VMM_API const struct vmm_virtio_device *vmm_virtio_rng_get_device(
  * driver did not start does nothing.
  */
 VMM_API void vmm_virtio_rng_run(struct vmm_virtio_rng *rng);
+
+/** Tell the counters; at most `out->size` bytes are written. */
+VMM_API void vmm_virtio_rng_get_stats(struct vmm_virtio_rng *rng,
+				      struct vmm_virtio_rng_stats *out);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_rng, vmm_virtio_rng_free)
 

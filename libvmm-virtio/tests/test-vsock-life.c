@@ -1,0 +1,780 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* How connections end, what bounds them, and the device's own life. */
+#include "virtio-test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "vsock-rig.h"
+
+#define SERVICE 1234u
+#define GUEST 5000u
+
+static int server_at(struct vworld *w)
+{
+	return vs_server(w, SERVICE, SOCK_STREAM);
+}
+
+static int open_at(struct vworld *w, int server, uint32_t guest_port)
+{
+	int fd;
+
+	vs_op(w, STREAM, REQUEST, guest_port, SERVICE, 0);
+	assert_int_equal(vs_next(w), RESPONSE);
+	fd = accept(server, NULL, NULL);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int open_one(struct vworld *w)
+{
+	int server = server_at(w), fd = open_at(w, server, GUEST);
+
+	(void)close(server);
+	vs_remove(w, SERVICE);
+	return fd;
+}
+
+static void start_with_timeout(struct vworld *w, uint32_t ms, uint32_t max)
+{
+	struct vmm_virtio_vsock_opts o;
+
+	memset(w, 0, sizeof(*w));
+	dr_init(&w->r, 32);
+	vs_opts(w, &o);
+	o.timeout_ms = ms;
+	o.connections_max = max;
+	vs_start_with(w, &o);
+	vs_refill(w);
+}
+
+static void wait_and_run(struct vworld *w, int ms)
+{
+	struct pollfd p = { vmm_virtio_vsock_get_fd(w->v), POLLIN, 0 };
+
+	/* Until something happens: the descriptor says so. */
+	assert_int_equal(poll(&p, 1, ms), 1);
+	vs_run(w);
+}
+
+static void a_program_that_closes_tells_the_guest_both_ways(void **state)
+{
+	struct vworld w;
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	assert_int_equal(write(fd, "last words", 10), 10);
+	(void)close(fd);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), RW);
+	assert_int_equal(w.pkt.len, 10);
+	assert_int_equal(vs_next(&w), SHUTDOWN);
+	assert_int_equal(w.pkt.flags, 3);
+	vs_op(&w, STREAM, RST, GUEST, SERVICE, 0);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	assert_int_equal(vs_next(&w), 0);
+	vs_stop(&w);
+}
+
+static void half_a_close_leaves_the_other_half(void **state)
+{
+	struct vworld w;
+	struct pkt p;
+	char buf[8];
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), SHUTDOWN);
+	assert_int_equal(w.pkt.flags, 2);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	vs_send(&w, &p, "more", 4);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 4);
+	(void)close(fd);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), SHUTDOWN);
+	assert_int_equal(w.pkt.flags, 3);
+	vs_stop(&w);
+}
+
+static void the_guests_end_of_stream_comes_behind_its_data(void **state)
+{
+	struct vworld w;
+	struct pkt p;
+	char buf[8];
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	vs_send(&w, &p, "bye", 3);
+	vs_op(&w, STREAM, SHUTDOWN, GUEST, SERVICE, 2);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 3);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 0);
+	assert_int_equal(write(fd, "answer", 6), 6);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), RW);
+	assert_int_equal(w.pkt.len, 6);
+	/* Bits once set stay; together they end it. */
+	vs_op(&w, STREAM, SHUTDOWN, GUEST, SERVICE, 1);
+	assert_int_equal(vs_next(&w), RST);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static void a_guest_that_receives_no_more_is_sent_no_more(void **state)
+{
+	struct vworld w;
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	vs_op(&w, STREAM, SHUTDOWN, GUEST, SERVICE, 1);
+	assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), -1);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), 0);
+	assert_int_equal(vs_stats(&w).connections, 1);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static void data_behind_the_end_of_stream_is_a_violation(void **state)
+{
+	struct vworld w;
+	struct pkt p;
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	vs_op(&w, STREAM, SHUTDOWN, GUEST, SERVICE, 2);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	vs_send(&w, &p, "zombie", 6);
+	assert_int_equal(vs_next(&w), RST);
+	assert_int_equal(vs_stats(&w).violations, 1);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+/* A program that answered and left while the guest still talks: the answer arrives. */
+static void an_answer_is_not_lost_when_its_program_is_gone(void **state)
+{
+	struct vworld w;
+	struct pkt p;
+	int fd;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	p = vs_pkt(&w, STREAM, CREDIT_UPDATE, GUEST, SERVICE);
+	p.buf_alloc = 0;
+	vs_send(&w, &p, NULL, 0);
+	assert_int_equal(write(fd, "answer", 6), 6);
+	(void)close(fd);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	p.buf_alloc = 0;
+	vs_send(&w, &p, "still talking", 13);
+	vs_send(&w, &p, "and on", 6);
+	p.op = CREDIT_UPDATE;
+	p.buf_alloc = 100;
+	vs_send(&w, &p, NULL, 0);
+	do {
+		assert_int_not_equal(vs_next(&w), 0);
+		assert_int_not_equal(w.pkt.op, RST);
+	} while (w.pkt.op != RW);
+	assert_memory_equal(w.data, "answer", 6);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), SHUTDOWN);
+	assert_int_equal(w.pkt.flags, 3);
+	vs_stop(&w);
+}
+
+static void who_does_not_answer_in_time_is_dropped(void **state)
+{
+	struct vworld w;
+	int mute, asking, closing;
+	char c;
+
+	start_with_timeout(&w, 30, 0);
+	/* A program that says nothing, one whom the guest does not answer, and a guest
+	 * that does not confirm an end. */
+	mute = vs_socket(w.path, SOCK_STREAM, false);
+	asking = vs_socket(w.path, SOCK_STREAM, false);
+	assert_int_equal(write(asking, "CONNECT 80\n", 11), 11);
+	closing = open_one(&w);
+	assert_int_equal(vs_next(&w), REQUEST);
+	(void)close(closing);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), SHUTDOWN);
+	assert_int_equal(vs_stats(&w).connections, 3);
+	while (vs_stats(&w).timeouts < 3)
+		wait_and_run(&w, 5000);
+	assert_int_equal(read(mute, &c, 1), 0);
+	assert_int_equal(read(asking, &c, 1), 0);
+	assert_int_equal(vs_next(&w), RST);
+	assert_int_equal(vs_next(&w), RST);
+	assert_int_equal(vs_next(&w), 0);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	(void)close(mute);
+	(void)close(asking);
+	vs_stop(&w);
+}
+
+/* The guest has said all, the program does not read: it has its time, not more. */
+static void what_a_program_does_not_take_in_time_is_lost(void **state)
+{
+	static uint8_t block[4096];
+	struct vworld w;
+	struct pkt p;
+	int fd;
+
+	start_with_timeout(&w, 30, 0);
+	fd = open_one(&w);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	while (vs_stats(&w).from_guest_bytes < 3u << 20) {
+		uint64_t before = vs_stats(&w).from_guest_bytes;
+
+		vs_send(&w, &p, block, sizeof(block));
+		/* Stop when the socket is full and the buffer begins to fill. */
+		while (vs_next(&w))
+			w.fwd_cnt = w.pkt.fwd_cnt;
+		vs_op(&w, STREAM, CREDIT_REQUEST, GUEST, SERVICE, 0);
+		assert_int_equal(vs_next(&w), CREDIT_UPDATE);
+		if (w.pkt.fwd_cnt != (uint32_t)before + 4096)
+			break;
+		w.fwd_cnt = 0;
+	}
+	w.fwd_cnt = 0;
+	vs_op(&w, STREAM, SHUTDOWN, GUEST, SERVICE, 3);
+	assert_int_equal(vs_next(&w), 0);
+	while (vs_stats(&w).timeouts == 0)
+		wait_and_run(&w, 5000);
+	assert_int_equal(vs_next(&w), RST);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static void connections_are_limited(void **state)
+{
+	struct vworld w;
+	int server, fds[4], waiting;
+
+	start_with_timeout(&w, 0, 4);
+	server = server_at(&w);
+	for (uint32_t i = 0; i < 4; i++)
+		fds[i] = open_at(&w, server, GUEST + i);
+	vs_op(&w, STREAM, REQUEST, GUEST + 4, SERVICE, 0);
+	assert_int_equal(vs_next(&w), RST);
+	assert_int_equal(vs_stats(&w).refused, 1);
+	/* A program waits in the backlog, and nothing spins meanwhile. */
+	waiting = vs_socket(w.path, SOCK_STREAM, false);
+	assert_int_equal(write(waiting, "CONNECT 80\n", 11), 11);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), 0);
+	{
+		struct pollfd p = { vmm_virtio_vsock_get_fd(w.v), POLLIN, 0 };
+
+		assert_int_equal(poll(&p, 1, 0), 0);
+	}
+	vs_op(&w, STREAM, RST, GUEST, SERVICE, 0);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), REQUEST);
+	for (uint32_t i = 0; i < 4; i++)
+		(void)close(fds[i]);
+	(void)close(server);
+	(void)close(waiting);
+	vs_remove(&w, SERVICE);
+	vs_stop(&w);
+}
+
+static void silent_programs_are_limited(void **state)
+{
+	enum { MANY = VMM_VIRTIO_VSOCK_HALF_OPEN_MAX + 20 };
+	struct vworld w;
+	int fds[MANY], server, fd;
+
+	vs_start(&w);
+	for (int i = 0; i < MANY; i++)
+		fds[i] = vs_socket(w.path, SOCK_STREAM, false);
+	for (int i = 0; i < 20; i++)
+		vs_run(&w);
+	assert_int_equal(vs_stats(&w).connections, VMM_VIRTIO_VSOCK_HALF_OPEN_MAX);
+	/* The guest is not in their way, nor they in its. */
+	server = server_at(&w);
+	fd = open_at(&w, server, GUEST);
+	for (int i = 0; i < MANY; i++)
+		(void)close(fds[i]);
+	for (int i = 0; i < 20; i++)
+		vs_run(&w);
+	assert_int_equal(vs_stats(&w).connections, 1);
+	(void)close(fd);
+	(void)close(server);
+	vs_remove(&w, SERVICE);
+	vs_stop(&w);
+}
+
+static void many_connections_have_their_turn(void **state)
+{
+	enum { MANY = 40, EACH = 20000 };
+	uint32_t got[MANY] = { 0 }, done = 0;
+	static uint8_t block[EACH];
+	int server, fds[MANY];
+	struct vworld w;
+
+	vs_start(&w);
+	server = server_at(&w);
+	for (uint32_t i = 0; i < MANY; i++)
+		fds[i] = open_at(&w, server, GUEST + i);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(write(fds[i], block, EACH), EACH);
+	vs_run(&w);
+	while (done < MANY) {
+		int op = vs_next(&w);
+
+		if (op == RW) {
+			uint32_t i = w.pkt.dst_port - GUEST;
+
+			got[i] += w.pkt.len;
+			done += got[i] == EACH;
+			/* Nobody is two packets ahead of anybody. */
+			for (uint32_t k = 0; k < MANY; k++)
+				assert_true(got[k] + 3 * 4096 > got[i]);
+		}
+		vs_run(&w);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		(void)close(fds[i]);
+	(void)close(server);
+	vs_remove(&w, SERVICE);
+	vs_stop(&w);
+}
+
+static void a_host_without_descriptors_comes_back(void **state)
+{
+	struct rlimit old, tight;
+	struct vworld w;
+	int fd, probe;
+
+	vs_start(&w);
+	fd = vs_socket(w.path, SOCK_STREAM, false);
+	assert_int_equal(write(fd, "CONNECT 80\n", 11), 11);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	probe = dup(fd);
+	(void)close(probe);
+	tight = old;
+	tight.rlim_cur = (rlim_t)probe;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	vs_run(&w);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	vs_op(&w, STREAM, REQUEST, GUEST, SERVICE, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(vs_next(&w), RST);
+	while (vs_stats(&w).connections == 0)
+		wait_and_run(&w, 5000);
+	assert_int_equal(vs_next(&w), REQUEST);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static int my_end = -1;
+
+static int on_connect(void *ctx, uint32_t port, uint32_t type)
+{
+	int fds[2];
+
+	if (port != 99)
+		return -ECONNREFUSED;
+	if (socketpair(AF_UNIX, type == 1 ? SOCK_STREAM : SOCK_SEQPACKET, 0, fds) < 0)
+		return -errno;
+	my_end = fds[1];
+	return fds[0];
+}
+
+static void connections_may_be_made_by_the_vmm(void **state)
+{
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w = { 0 };
+	struct pkt p;
+	char buf[8];
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	o.path = NULL;
+	o.seqpacket_path = NULL;
+	o.connect = on_connect;
+	vs_start_with(&w, &o);
+	vs_refill(&w);
+	vs_op(&w, STREAM, REQUEST, GUEST, 98, 0);
+	assert_int_equal(vs_next(&w), RST);
+	vs_op(&w, STREAM, REQUEST, GUEST, 99, 0);
+	assert_int_equal(vs_next(&w), RESPONSE);
+	p = vs_pkt(&w, STREAM, RW, GUEST, 99);
+	vs_send(&w, &p, "hi", 2);
+	assert_int_equal(read(my_end, buf, sizeof(buf)), 2);
+	(void)close(my_end);
+	vs_stop(&w);
+}
+
+static void a_reset_ends_all_connections(void **state)
+{
+	struct vworld w;
+	char c;
+	int fd, waiting;
+
+	vs_start(&w);
+	fd = open_one(&w);
+	waiting = vs_socket(w.path, SOCK_STREAM, false);
+	vs_run(&w);
+	assert_int_equal(write(fd, "in flight", 9), 9);
+	dr_wr(&w.r, 0x70, 0);
+	assert_int_equal(read(fd, &c, 1), -1);
+	assert_int_equal(read(waiting, &c, 1), 0);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	vs_run(&w);
+	dr_climb(&w.r, 7, 1);
+	vs_rx_reset(&w);
+	vs_refill(&w);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), 0);
+	(void)close(fd);
+	(void)close(waiting);
+	fd = open_one(&w);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static void a_broken_ring_asks_for_a_reset(void **state)
+{
+	struct vworld w;
+
+	for (uint32_t q = RX; q <= TX; q++) {
+		vs_start(&w);
+		vs_op(&w, STREAM, RW, GUEST, SERVICE, 0);
+		mock_raw_avail_idx(&w.r.q[q], 1000);
+		dr_wr(&w.r, 0x50, q);
+		vs_run(&w);
+		/* Those that were seen before are used up first. */
+		for (uint32_t i = 0; q == RX && i < RX_BUFFERS; i++)
+			vs_op(&w, STREAM, RW, GUEST, SERVICE, 0);
+		assert_int_equal(dr_rd(&w.r, 0x70), 0x4f);
+		vs_stop(&w);
+	}
+}
+
+static int event_buffer(struct vworld *w)
+{
+	int head = dr_add(&w->r, EVENT, NULL, 0, 8);
+
+	dr_wr(&w->r, 0x50, EVENT);
+	return head;
+}
+
+static void a_restored_driver_is_told_that_all_is_gone(void **state)
+{
+	struct vmm_virtio_vsock_state s = VMM_VIRTIO_VSOCK_STATE_INIT;
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w;
+
+	vs_start(&w);
+	vmm_virtio_vsock_get_state(w.v, &s);
+	assert_int_equal(s.cid, GUEST_CID);
+	assert_int_equal(s.resetting, 0);
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBUSY);
+	dr_stop(&w.r);
+	vmm_virtio_vsock_free(w.v);
+
+	vs_opts(&w, &o);
+	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), 0);
+	dr_carry(&w.r, vmm_virtio_vsock_get_device(w.v));
+	dr_climb(&w.r, 7, 1);
+	vs_rx_reset(&w);
+	vs_refill(&w);
+	vs_run(&w);
+	/* Nothing else works until the driver has taken it in. */
+	{
+		struct pkt p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+
+		assert_true(vs_send_raw(&w, &p, NULL, 0) >= 0);
+	}
+	vs_run(&w);
+	assert_int_equal(dr_used(&w.r, TX), -EAGAIN);
+	vmm_virtio_vsock_get_state(w.v, &s);
+	assert_int_equal(s.resetting, 1);
+	/* A buffer too small for an event is of no use. */
+	assert_true(dr_add(&w.r, EVENT, NULL, 0, 3) >= 0);
+	memset(dr_answer(&w.r, EVENT), 0xff, 8);
+	assert_true(event_buffer(&w) >= 0);
+	vs_run(&w);
+	assert_int_equal(dr_used(&w.r, EVENT), 0);
+	assert_int_equal(dr_used(&w.r, EVENT), 4);
+	assert_int_equal(*(uint32_t *)dr_answer(&w.r, EVENT), 0);
+	assert_int_equal(dr_used(&w.r, TX), -EAGAIN);
+	assert_true(event_buffer(&w) >= 0);
+	vs_run(&w);
+	assert_int_equal(dr_used(&w.r, EVENT), -EAGAIN);
+	assert_int_equal(dr_used(&w.r, TX), 0);
+	assert_int_equal(vs_next(&w), RST);
+	vs_stop(&w);
+}
+
+static void a_corrupt_socket_state_is_refused(void **state)
+{
+	static const struct vmm_virtio_vsock_state good = { sizeof(good), 1, 0, 3 };
+	struct vmm_virtio_vsock_state s = good;
+	struct vmm_virtio_vsock_opts o;
+	struct vmm_error err = { 0 };
+	struct vworld w = { 0 };
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
+	s.version = 2;
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, &err), -EBADMSG);
+	assert_int_equal(err.code, -EBADMSG);
+	s = good;
+	s.resetting = 2;
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
+	s = good;
+	s.cid = 2;
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
+	s.cid = UINT32_MAX;
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
+	s.size = 3;
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EINVAL);
+	assert_int_equal(vmm_virtio_vsock_restore(w.v, &good, NULL), 0);
+	vs_stop(&w);
+}
+
+static void bad_socket_options_are_refused(void **state)
+{
+	static const char too_long[] =
+	    "/tmp/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct vmm_virtio_vsock_opts good, o;
+	struct vmm_virtio_vsock *v = NULL;
+	struct vmm_error err = { 0 };
+	struct vworld w = { 0 };
+	int fd;
+
+	vs_opts(&w, &good);
+	good.seqpacket_path = NULL;
+	for (uint32_t i = 0; i < 8; i++) {
+		o = good;
+		o.cid = i == 0 ? 2 : i == 1 ? UINT32_MAX : o.cid;
+		o.path = i == 2 ? NULL : i == 3 ? "" : o.path;
+		o.connections_max = i == 4 ? 1024 : 0;
+		o.buffer = i == 5 ? 4095 : i == 6 ? (1u << 20) + 1 : 0;
+		o.queue_max = i == 7 ? 32769 : 0;
+		assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -EINVAL);
+	}
+	o = good;
+	o.path = too_long;
+	assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -E2BIG);
+	o = good;
+	o.seqpacket_path = too_long;
+	assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -E2BIG);
+	o.size = 0;
+	assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -EINVAL);
+	/* What is there already is not ours to replace, or to remove. */
+	fd = vs_socket(good.path, SOCK_STREAM, true);
+	assert_int_equal(vmm_virtio_vsock_new(&good, &v, &err), -EADDRINUSE);
+	assert_int_equal(access(good.path, F_OK), 0);
+	(void)unlink(good.path);
+	(void)close(fd);
+	o = good;
+	o.seqpacket_path = "/tmp/no-such-directory-here/socket";
+	assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -ENOENT);
+	assert_int_equal(access(good.path, F_OK), -1);
+	assert_null(v);
+	vmm_virtio_vsock_free(NULL);
+}
+
+/* No descriptor is left behind, whichever of them could not be had. */
+static void a_lack_of_descriptors_leaves_nothing(void **state)
+{
+	struct vmm_virtio_vsock_opts o;
+	struct vmm_virtio_vsock *v = NULL;
+	struct rlimit old, tight;
+	struct vworld w = { 0 };
+	int first = dup(0), n, ret = -1;
+
+	(void)close(first);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	for (n = 0; ret != 0; n++) {
+		vs_opts(&w, &o);
+		tight = old;
+		tight.rlim_cur = (rlim_t)(first + n);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+		ret = vmm_virtio_vsock_new(&o, &v, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_true(ret == 0 || ret == -EMFILE);
+		if (ret < 0) {
+			int again = dup(0);
+
+			assert_int_equal(again, first);
+			(void)close(again);
+			assert_int_equal(access(w.path, F_OK), -1);
+		}
+	}
+	assert_true(n >= 9);
+	vmm_virtio_vsock_free(v);
+}
+
+/* The device's own thread, with programs and the guest on others. */
+struct talker {
+	const char *path;
+	uint32_t bytes;
+};
+
+static void *talk(void *ctx)
+{
+	struct talker *t = ctx;
+	int fd = vs_socket(t->path, SOCK_STREAM, false);
+	static const char hello[] = "CONNECT 80\n";
+	char buf[512];
+	ssize_t n;
+
+	dr_must(write(fd, hello, sizeof(hello) - 1) == sizeof(hello) - 1);
+	n = read(fd, buf, sizeof(buf));
+	dr_must(n > 3 && memcmp(buf, "OK ", 3) == 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		memset(buf, (int)i, sizeof(buf));
+		dr_must(write(fd, buf, sizeof(buf)) == sizeof(buf));
+	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		t->bytes += (uint32_t)n;
+	(void)close(fd);
+	return NULL;
+}
+
+/* The guest: sends each packet of data back, and confirms ends. */
+static void echo(struct vworld *w, uint32_t *ended)
+{
+	int op = vs_next(w);
+	struct pkt p = { 0 };
+	uint32_t len = 0;
+
+	if (op == 0)
+		return;
+	p = vs_pkt(w, STREAM, 0, w->pkt.dst_port, w->pkt.src_port);
+	if (op == REQUEST)
+		p.op = RESPONSE;
+	if (op == RW) {
+		p.op = RW;
+		/* All that arrived so far is taken: the count is the talkers' bytes. */
+		len = w->pkt.len;
+		p.buf_alloc = 1u << 30;
+	}
+	if (op == SHUTDOWN) {
+		p.op = RST;
+		++*ended;
+	}
+	if (p.op == 0)
+		return;
+	p.len = len;
+	/* There is one place for packets: wait until this one was taken. */
+	dr_must(vs_send_raw(w, &p, w->data, len) >= 0);
+	while (dr_used(&w->r, TX) < 0)
+		(void)usleep(10);
+}
+
+static void a_thread_serves_many_at_once(void **state)
+{
+	enum { TALKERS = 4 };
+	struct vmm_virtio_vsock_opts o;
+	struct talker t[TALKERS];
+	pthread_t threads[TALKERS];
+	struct vworld w = { 0 };
+	uint32_t sent = 0, ended = 0;
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	o.no_thread = false;
+	vs_start_with(&w, &o);
+	vs_refill(&w);
+	dr_wr(&w.r, 0x50, RX);
+	for (int i = 0; i < TALKERS; i++) {
+		t[i] = (struct talker){ w.path, 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, talk, &t[i]), 0);
+	}
+	/* Each gets 51200 bytes back; then the guest ends it. */
+	while (sent < TALKERS * 51200) {
+		echo(&w, &ended);
+		sent = (uint32_t)vs_stats(&w).from_guest_bytes;
+		if (sent % 7 == 0) {
+			vmm_virtio_vsock_pause(w.v);
+			vmm_virtio_vsock_resume(w.v);
+		}
+	}
+	vmm_virtio_vsock_pause(w.v);
+	/* A reset while the device is paused, and its programs are waiting. */
+	dr_wr(&w.r, 0x70, 0);
+	vmm_virtio_vsock_resume(w.v);
+	for (int i = 0; i < TALKERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (int i = 0; i < TALKERS; i++)
+		assert_true(t[i].bytes <= 51200);
+	assert_int_equal(vs_stats(&w).connections, 0);
+	vs_stop(&w);
+}
+
+static void doorbells_are_descriptors(void **state)
+{
+	struct vworld w;
+	struct pollfd poll_fd = { -1, POLLIN, 0 };
+	uint64_t one = 1;
+
+	vs_start(&w);
+	poll_fd.fd = vmm_virtio_vsock_get_fd(w.v);
+	assert_int_equal(vmm_virtio_vsock_get_doorbell(w.v, 3), -1);
+	{
+		struct pkt p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+
+		vs_run(&w);
+		memcpy(mock_at(w.r.m, DR_BUFFER(TX)), &p, 44);
+		assert_true(dr_add(&w.r, TX, &p, 44, 0) >= 0);
+	}
+	assert_int_equal(poll(&poll_fd, 1, 0), 0);
+	assert_int_equal(write(vmm_virtio_vsock_get_doorbell(w.v, TX), &one, 8), 8);
+	assert_int_equal(poll(&poll_fd, 1, 0), 1);
+	vmm_virtio_vsock_pause(w.v);
+	vs_run(&w);
+	assert_int_equal(dr_used(&w.r, TX), -EAGAIN);
+	vmm_virtio_vsock_resume(w.v);
+	vs_run(&w);
+	assert_int_equal(dr_used(&w.r, TX), 0);
+	vs_stop(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_program_that_closes_tells_the_guest_both_ways),
+		cmocka_unit_test(half_a_close_leaves_the_other_half),
+		cmocka_unit_test(the_guests_end_of_stream_comes_behind_its_data),
+		cmocka_unit_test(a_guest_that_receives_no_more_is_sent_no_more),
+		cmocka_unit_test(data_behind_the_end_of_stream_is_a_violation),
+		cmocka_unit_test(an_answer_is_not_lost_when_its_program_is_gone),
+		cmocka_unit_test(who_does_not_answer_in_time_is_dropped),
+		cmocka_unit_test(what_a_program_does_not_take_in_time_is_lost),
+		cmocka_unit_test(connections_are_limited),
+		cmocka_unit_test(silent_programs_are_limited),
+		cmocka_unit_test(many_connections_have_their_turn),
+		cmocka_unit_test(a_host_without_descriptors_comes_back),
+		cmocka_unit_test(connections_may_be_made_by_the_vmm),
+		cmocka_unit_test(a_reset_ends_all_connections),
+		cmocka_unit_test(a_broken_ring_asks_for_a_reset),
+		cmocka_unit_test(a_restored_driver_is_told_that_all_is_gone),
+		cmocka_unit_test(a_corrupt_socket_state_is_refused),
+		cmocka_unit_test(bad_socket_options_are_refused),
+		cmocka_unit_test(a_lack_of_descriptors_leaves_nothing),
+		cmocka_unit_test(a_thread_serves_many_at_once),
+		cmocka_unit_test(doorbells_are_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
