@@ -114,10 +114,10 @@ static void the_first_line_may_come_in_pieces_and_with_data(void **state)
 
 	vs_start(&w);
 	fd = vs_socket(w.path, SOCK_STREAM, false);
-	assert_int_equal(write(fd, "CONN", 4), 4);
+	assert_int_equal(write(fd, "CONNE", 5), 5);
 	vs_run(&w);
 	assert_int_equal(vs_next(&w), 0);
-	assert_int_equal(write(fd, "ECT 80\nGET /", 12), 12);
+	assert_int_equal(write(fd, "CT 80\nGET /", 11), 11);
 	vs_run(&w);
 	assert_int_equal(vs_next(&w), REQUEST);
 	vs_op(&w, STREAM, RESPONSE, 80, w.pkt.src_port, 0);
