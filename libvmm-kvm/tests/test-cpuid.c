@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "cpuid-lists.h"
+
+static void the_topology_is_the_same_in_every_intel_leaf(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu = 5;
+	t.cpu_count = 6;
+	t.threads_per_core = 2;
+	t.tsc_deadline = true;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+
+	/* APIC id 5, room for 8, cache lines of 64 bytes kept. */
+	e = vmm_kvm_x86_cpuid_find(cpuid, 1, 0);
+	assert_int_equal(e->ebx, 0x05080800);
+	assert_int_equal(e->ecx, 0x81200001u);
+	assert_int_equal(e->edx & 1u << 28, 1u << 28);
+	/* First level: the threads of a core; third level: the package, 4 cores. */
+	e = vmm_kvm_x86_cpuid_find(cpuid, 4, 0);
+	assert_int_equal((e->eax >> 14) & 0xfff, 1);
+	assert_int_equal(e->eax >> 26, 3);
+	assert_int_equal(e->eax & 0x3fff, 0x0121);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 4, 3);
+	assert_int_equal((e->eax >> 14) & 0xfff, 7);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 4, 4)->eax, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 6, 0)->ecx, 1);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 7, 0)->ecx, 0x40);
+
+	for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
+		static const struct {
+			uint32_t eax, ebx, ecx;
+		} want[] = { { 1, 2, 0x100 }, { 3, 6, 0x201 }, { 0, 0, 2 } };
+
+		for (uint32_t i = 0; i < VMM_ARRAY_LEN(want); i++) {
+			e = vmm_kvm_x86_cpuid_find(cpuid, leaf, i);
+			assert_non_null(e);
+			assert_int_equal(e->eax, want[i].eax);
+			assert_int_equal(e->ebx, want[i].ebx);
+			assert_int_equal(e->ecx, want[i].ecx);
+			assert_int_equal(e->edx, 5);
+		}
+		assert_null(vmm_kvm_x86_cpuid_find(cpuid, leaf, 5));
+	}
+}
+
+static void the_topology_is_the_same_in_every_amd_leaf(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(amd, VMM_ARRAY_LEN(amd));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu = 3;
+	t.cpu_count = 4;
+	t.threads_per_core = 2;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0x03040800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000001, 0)->ecx, 1u << 22 | 2);
+	/* Four processors, ids of two bits. */
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0)->ecx, 0x2003);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0)->eax, 0x3030);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001d, 0);
+	assert_int_equal((e->eax >> 14) & 0xfff, 1);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001d, 3);
+	assert_int_equal((e->eax >> 14) & 0xfff, 3);
+	assert_int_equal(e->eax >> 26, 0);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001e, 0);
+	assert_int_equal(e->eax, 3);
+	assert_int_equal(e->ebx, 0x0101);
+	assert_int_equal(e->ecx, 0);
+	assert_int_equal(e->edx, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 1)->ebx, 4);
+	/* This processor does not go to leaf 0x1f. */
+	assert_null(vmm_kvm_x86_cpuid_find(cpuid, 0x1f, 0));
+}
+
+static void one_processor_has_no_threads(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0x00010800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->edx & 1u << 28, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ecx & 1u << 24, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->eax, 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->ebx, 1);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 1)->eax, 0);
+}
+
+static void impossible_topologies_change_nothing(void **state)
+{
+	static const struct {
+		uint32_t cpu, count, threads;
+	} cases[] = { { 0, 0, 1 },	   { 1, 1, 1 },		 { 0, 256, 1 },
+		      { 0, 4, 0 },	   { 0, 6, 3 },		 { 0, 3, 2 },
+		      { 0, 16, 16 },	   { UINT32_MAX, 4, 1 }, { 0, 4, 1u << 31 },
+		      { 0, UINT32_MAX, 1 } };
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
+		struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+		CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+		t.cpu = cases[i].cpu;
+		t.cpu_count = cases[i].count;
+		t.threads_per_core = cases[i].threads;
+		assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), -EINVAL);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid),
+				 VMM_ARRAY_LEN(intel));
+		for (size_t j = 0; j < VMM_ARRAY_LEN(intel); j++)
+			assert_memory_equal(vmm_kvm_x86_cpuid_get_entry(cpuid, j),
+					    &intel[j], sizeof(intel[j]));
+	}
+}
+
+static void the_largest_package_fits_its_fields(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+	t.cpu = 254;
+	t.cpu_count = 255;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0xfeff0800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 26, 63);
+	assert_int_equal((vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 14) & 0xfff, 255);
+}
+
+static void a_copy_goes_its_own_way(void **state)
+{
+	CPUID_CLEANUP *cpuid = list_of(amd, 1), *copy = NULL;
+	uint32_t function = vmm_kvm_x86_cpuid_get_entry(cpuid, 0)->function;
+
+	assert_int_equal(vmm_kvm_x86_cpuid_clone(cpuid, &copy), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(copy), 1);
+	assert_memory_equal(vmm_kvm_x86_cpuid_get_entry(copy, 0),
+			    vmm_kvm_x86_cpuid_get_entry(cpuid, 0),
+			    sizeof(struct kvm_cpuid_entry2));
+	vmm_kvm_x86_cpuid_remove(copy, function);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(copy), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 1);
+}
+
+static void a_full_list_stays_as_it_was(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(amd, 1);
+	struct kvm_cpuid_entry2 e = { 0 };
+
+	for (uint32_t i = 1; i < 256; i++) {
+		e.function = 0x40000000 + i;
+		assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), 0);
+	}
+	e.function++;
+	assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), -E2BIG);
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), -E2BIG);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 256);
+	assert_null(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0));
+	/* Replacing needs no room. */
+	e.function--;
+	e.eax = 7;
+	assert_int_equal(vmm_kvm_x86_cpuid_add(cpuid, &e), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, e.function, 99)->eax, 7);
+	vmm_kvm_x86_cpuid_remove(cpuid, e.function);
+	assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), 255);
+	assert_null(vmm_kvm_x86_cpuid_get_entry(cpuid, 255));
+	vmm_kvm_x86_cpuid_remove(cpuid, 0xdead);
+	vmm_kvm_x86_cpuid_free(NULL);
+}
+
+static uint32_t entries_of_host;
+static bool tells_count;
+static uint32_t largest_asked;
+
+/* Like a kernel that says E2BIG and nothing else. */
+static int answer_cpuid(int fd, unsigned long request, void *arg)
+{
+	struct kvm_cpuid2 *list = arg;
+
+	if (request != KVM_GET_SUPPORTED_CPUID && request != KVM_GET_CPUID2)
+		return -ENOSYS;
+	largest_asked = list->nent;
+	if (list->nent < entries_of_host)
+		return -E2BIG;
+	for (uint32_t i = 0; i < entries_of_host; i++)
+		list->entries[i].function = 1 + i;
+	if (tells_count || request == KVM_GET_SUPPORTED_CPUID)
+		list->nent = entries_of_host;
+	return 0;
+}
+
+static void lists_grow_until_they_fit_or_are_absurd(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	static const uint32_t sizes[] = { 0, 1, 64, 65, 75, 256, 5000 };
+
+	fake.answer = answer_cpuid;
+	for (size_t i = 0; i < VMM_ARRAY_LEN(sizes); i++) {
+		struct vmm_kvm_x86_cpuid *cpuid = NULL;
+
+		entries_of_host = sizes[i];
+		assert_int_equal(vmm_kvm_get_supported_cpuid(m.kvm, &cpuid), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), sizes[i]);
+		vmm_kvm_x86_cpuid_free(cpuid);
+		/* Some kernels do not say how many there are. */
+		tells_count = i % 2;
+		assert_int_equal(vmm_kvm_vcpu_get_cpuid(m.vcpu, &cpuid), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid), sizes[i]);
+		vmm_kvm_x86_cpuid_free(cpuid);
+	}
+	entries_of_host = UINT32_MAX;
+	assert_int_equal(
+	    vmm_kvm_get_supported_cpuid(m.kvm, &(struct vmm_kvm_x86_cpuid *){ 0 }),
+	    -E2BIG);
+	assert_int_equal(largest_asked, 65536);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_topology_is_the_same_in_every_intel_leaf),
+		cmocka_unit_test(the_topology_is_the_same_in_every_amd_leaf),
+		cmocka_unit_test(one_processor_has_no_threads),
+		cmocka_unit_test(impossible_topologies_change_nothing),
+		cmocka_unit_test(the_largest_package_fits_its_fields),
+		cmocka_unit_test(a_copy_goes_its_own_way),
+		cmocka_unit_test(a_full_list_stays_as_it_was),
+		cmocka_unit_test(lists_grow_until_they_fit_or_are_absurd),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
