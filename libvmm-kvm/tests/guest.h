@@ -85,14 +85,13 @@ static inline struct vmm_kvm_exit guest_run(struct guest *g)
 	return exit;
 }
 
-/* Leaves the one test and says why. Not by cmocka's skip(): its TAP says "not ok" then,
- * which Meson takes for a failure. */
-#define NEED(condition, reason)                                                \
-	do {                                                                   \
-		if (!(condition)) {                                            \
-			print_message("# skipped %s: %s\n", __func__, reason); \
-			return;                                                \
-		}                                                              \
+/* Leaves the one test and says why. */
+#define NEED(condition, reason)                \
+	do {                                   \
+		if (!(condition)) {            \
+			vmm_test_skip(reason); \
+			return;                \
+		}                              \
 	} while (0)
 
 /* Whether this machine has a KVM; if not, says in TAP that all tests are skipped. */
