@@ -75,6 +75,17 @@ struct kvm_compat_writable_masks {
 #define KVM_COMPAT_CAP_GUEST_MEMFD 234
 #define KVM_COMPAT_CAP_PRE_FAULT_MEMORY 236
 
+/* What other architectures' headers have, for code that is compiled on each of them. An
+ * ioctl's number holds the size of its argument. */
+#define KVM_COMPAT_ARM64_VCPU_INIT _IOW(KVMIO, 0xae, __u32[8])
+#define KVM_COMPAT_ARM64_FINALIZE _IOW(KVMIO, 0xc2, int)
+#define KVM_COMPAT_ARM64_GET_EVENTS _IOR(KVMIO, 0x9f, __u64[8])
+#define KVM_COMPAT_ARM64_SET_EVENTS _IOW(KVMIO, 0xa0, __u64[8])
+#define KVM_COMPAT_ARM64_POWER_OFF 0
+#define KVM_COMPAT_ARM64_SVE 4
+/* KVM_REG_ARM64 | KVM_REG_ARM64_SVE | KVM_REG_SIZE_U512 | 0xffff */
+#define KVM_COMPAT_ARM64_SVE_VLS 0x606000000015ffffULL
+
 /* Exits of later kernels, as they lie in the union of struct kvm_run. */
 struct kvm_compat_memory_fault {
 	__u64 flags;

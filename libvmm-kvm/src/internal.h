@@ -7,9 +7,16 @@
 
 #include <vmm/kvm.h>
 
+/* The architectures, numbered as in a state. meson.build says which one this is. */
+#define KVM_ARCH_X86_64 1u
+#define KVM_ARCH_AARCH64 2u
+#define KVM_ARCH_RISCV64 3u
+
 /* The edge to the kernel, replaced by tests. Every call returns a result of 0 or more,
  * or -errno, and leaves errno alone. */
 struct kvm_sys {
+	/* KVM_ARCH_* of the host, 0 for one without architecture-specific calls. */
+	uint32_t arch;
 	int (*open)(const char *path, int flags);
 	int (*close)(int fd);
 	int (*ioctl)(int fd, unsigned long request, unsigned long arg);
@@ -62,6 +69,10 @@ struct vmm_kvm_vcpu {
 	uint32_t id;
 	/* SIGRTMIN is not a constant, hence resolved at the open. */
 	int kick_signal;
+	/* What an arm64 vCPU was initialised with: the words of struct kvm_vcpu_init, for
+	 * the kernel does not tell. */
+	uint32_t arm64_init[8];
+	bool arm64_has_init;
 	/* Thread within KVM_RUN, 0 for none. Atomic. */
 	pid_t tid;
 	/* Thread whose signal mask was seen to; only the running thread touches it. */

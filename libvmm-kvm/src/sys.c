@@ -75,6 +75,7 @@ static int linux_tgkill(pid_t tid, int signo)
 }
 
 const struct kvm_sys kvm_sys_linux = {
+	.arch = KVM_ARCH_HOST,
 	.open = linux_open,
 	.close = linux_close,
 	.ioctl = linux_ioctl,

@@ -18,7 +18,14 @@ int vmm_kvm_vm_get_preferred_target(struct vmm_kvm_vm *vm, struct kvm_vcpu_init 
 
 int vmm_kvm_vcpu_arm64_init(struct vmm_kvm_vcpu *vcpu, const struct kvm_vcpu_init *init)
 {
-	return kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_ARM_VCPU_INIT, init);
+	int ret = kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_ARM_VCPU_INIT, init);
+
+	if (ret == 0) {
+		_Static_assert(sizeof(*init) == sizeof(vcpu->arm64_init), "layout");
+		memcpy(vcpu->arm64_init, init, sizeof(*init));
+		vcpu->arm64_has_init = true;
+	}
+	return ret;
 }
 
 int vmm_kvm_vcpu_arm64_finalize(struct vmm_kvm_vcpu *vcpu, uint32_t feature)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <vmm/kvm-x86.h>
 
+#include "state.h"
+
 int vmm_kvm_vm_set_tss_addr(struct vmm_kvm_vm *vm, uint32_t gpa)
 {
 	return -EOPNOTSUPP;
@@ -428,6 +430,30 @@ int vmm_kvm_vcpu_set_boot_regs(struct vmm_kvm_vcpu *vcpu,
 int vmm_kvm_vcpu_setup(struct vmm_kvm_vcpu *vcpu, const struct vmm_kvm_x86_cpuid *cpuid,
 		       const struct vmm_kvm_x86_topology *topology,
 		       const struct vmm_kvm_x86_boot *boot, struct vmm_error *err)
+{
+	return -EOPNOTSUPP;
+}
+
+int kvm_x86_vcpu_save(struct vmm_kvm_vcpu *vcpu, const struct vmm_kvm *kvm,
+		      struct kvm_state_builder *b, struct vmm_error *err)
+{
+	return -EOPNOTSUPP;
+}
+
+int kvm_x86_vcpu_restore(struct vmm_kvm_vcpu *vcpu, const struct vmm_kvm_state *state,
+			 struct vmm_error *err)
+{
+	return -EOPNOTSUPP;
+}
+
+int kvm_x86_vm_save(struct vmm_kvm_vm *vm, struct kvm_state_builder *b,
+		    struct vmm_error *err)
+{
+	return -EOPNOTSUPP;
+}
+
+int kvm_x86_vm_restore(struct vmm_kvm_vm *vm, const struct vmm_kvm_state *state,
+		       uint32_t flags, struct vmm_error *err)
 {
 	return -EOPNOTSUPP;
 }
