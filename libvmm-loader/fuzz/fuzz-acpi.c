@@ -39,10 +39,12 @@ static uint8_t sum(const uint8_t *p, size_t len)
 /* Any numbers in a description: refused, or tables whose sums are right. */
 static void build(struct input *in)
 {
-	static uint8_t buf[1 << 18];
+	static uint8_t buf[1 << 20];
 	struct vmm_acpi_uart uart = { 0 };
 	struct vmm_acpi_virtio_mmio virtio = { 0 };
 	struct vmm_acpi_pci pci = { 0 };
+	struct vmm_acpi_cpu_hotplug hotplug = { 0 };
+	struct vmm_acpi_gic gic = { 0 };
 	struct vmm_acpi_machine m = VMM_ACPI_MACHINE_INIT;
 	size_t len;
 
@@ -71,6 +73,21 @@ static void build(struct input *in)
 	m.pci = take(in, 1) & 1 ? &pci : NULL;
 	m.hpet_gpa = take(in, 4);
 	m.vmgenid_gpa = take(in, 8);
+	hotplug.cpu_max = (uint32_t)take(in, 2);
+	hotplug.gpa = take(in, 8);
+	hotplug.gsi = (uint32_t)take(in, 2);
+	hotplug.space = (uint32_t)take(in, 1);
+	m.cpu_hotplug = take(in, 1) & 1 ? &hotplug : NULL;
+	gic.version = (uint32_t)take(in, 1);
+	gic.timer_virtual = (uint32_t)take(in, 1);
+	gic.dist_gpa = take(in, 8);
+	gic.cpu_gpa = take(in, 8);
+	gic.redist_gpa = take(in, 8);
+	gic.redist_len = take(in, 5);
+	gic.v2m_gpa = take(in, 8);
+	gic.v2m_spi_base = (uint16_t)take(in, 2);
+	gic.v2m_spi_count = (uint16_t)take(in, 2);
+	m.gic = take(in, 1) & 1 ? &gic : NULL;
 	if (vmm_acpi_machine_build(&m, take(in, 8), buf, sizeof(buf), &len, NULL) < 0)
 		return;
 	if (len > sizeof(buf) || sum(buf, 20) != 0 || sum(buf, 36) != 0)

@@ -5,6 +5,94 @@
 #include <string.h>
 #include <vmm/acpi.h>
 
+/* Machines with CPUs that come and go, and of arm64. */
+static inline const char *test_further_machine(size_t i, struct vmm_acpi_machine *out)
+{
+	static const uint32_t ids[] = { 0, 1, 254, 255 };
+	static const uint32_t cpu_node[] = { 0, 0, 1, 1, 0, 0, 1, 1 };
+	static const struct vmm_acpi_numa numa = { .node_count = 2,
+						   .cpu_node = cpu_node };
+	static const struct vmm_acpi_cpu_hotplug io = {
+		.gpa = 0x610, .space = VMM_ACPI_SPACE_IO, .cpu_max = 4, .gsi = 9
+	};
+	static const struct vmm_acpi_cpu_hotplug many = { .gpa = 0xfed80000,
+							  .cpu_max = 300,
+							  .gsi = 9 };
+	static const struct vmm_acpi_cpu_hotplug arm = { .gpa = UINT64_C(0x8000000000),
+							 .cpu_max = 8,
+							 .gsi = 40 };
+	static const uint64_t mpidrs[] = {
+		0, 1, 0x100, 0x101, 0x10000, 0x10001, UINT64_C(0x100000000), 7
+	};
+	static const struct vmm_acpi_virtio_mmio virtio = { .gpa = 0xa000000,
+							    .len = 0x200,
+							    .gsi = 48 };
+	static const struct vmm_acpi_pci pci = {
+		.ecam_gpa = 0x10000000,
+		.mmio32_gpa = 0x20000000,
+		.mmio32_len = 0x20000000,
+		.pin_gsi = { 35, 36, 37, 38 },
+		.last_bus = 15,
+	};
+	static const struct vmm_acpi_gic v2 = {
+		.version = 2,
+		.timer_virtual = 27,
+		.timer_physical = 30,
+		.dist_gpa = 0x8000000,
+		.cpu_gpa = 0x8010000,
+		.v2m_gpa = 0x8020000,
+		.v2m_spi_base = 80,
+		.v2m_spi_count = 64,
+	};
+	static const struct vmm_acpi_gic v3 = {
+		.version = 3,
+		.timer_virtual = 27,
+		.timer_secure = 29,
+		.timer_physical = 30,
+		.timer_hypervisor = 26,
+		.pmu = 23,
+		.dist_gpa = 0x8000000,
+		.redist_gpa = 0x80a0000,
+		.redist_len = 0xf60000,
+		.its_gpa = 0x8080000,
+		.mpidrs = mpidrs,
+	};
+	struct vmm_acpi_machine m = VMM_ACPI_MACHINE_INIT;
+
+	switch (i) {
+	case 0:
+		m.cpu_count = 2;
+		m.apic_ids = ids;
+		m.cpu_hotplug = &io;
+		m.numa = &numa;
+		*out = m;
+		return "CPU hot-plug";
+	case 1:
+		m.cpu_hotplug = &many;
+		m.power_button_gsi = 12;
+		*out = m;
+		return "300 CPUs to plug";
+	case 2:
+		m.cpu_count = 2;
+		m.gic = &v2;
+		m.virtio_mmio = &virtio;
+		m.virtio_mmio_count = 1;
+		*out = m;
+		return "GICv2";
+	case 3:
+		m.cpu_count = 3;
+		m.gic = &v3;
+		m.cpu_hotplug = &arm;
+		m.numa = &numa;
+		m.pci = &pci;
+		m.power_button_gsi = 41;
+		*out = m;
+		return "GICv3";
+	default:
+		return NULL;
+	}
+}
+
 /* Machines that the tests of ACPI share: from next to nothing to all that there is.
  * Returns the name of number @p i, NULL past the last. */
 static inline const char *test_machine(size_t i, struct vmm_acpi_machine *out)
@@ -92,7 +180,7 @@ static inline const char *test_machine(size_t i, struct vmm_acpi_machine *out)
 		*out = m;
 		return "PCI and NUMA";
 	default:
-		return NULL;
+		return test_further_machine(i - 5, out);
 	}
 }
 

@@ -18,7 +18,7 @@ static void plain_structures_keep_their_size(void **state)
 	assert_int_equal(sizeof(struct vmm_load_x86_opts), 72);
 	assert_int_equal(sizeof(struct vmm_load_x86_segment), 24);
 	assert_int_equal(sizeof(struct vmm_load_x86_entry), 184);
-	assert_int_equal(sizeof(struct vmm_acpi_machine), 160);
+	assert_int_equal(sizeof(struct vmm_acpi_machine), 176);
 }
 
 static void a_machine_is_made_from_the_outside(void **state)

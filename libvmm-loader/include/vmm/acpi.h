@@ -274,6 +274,69 @@ struct vmm_acpi_numa {
 	const uint8_t *distance;
 };
 
+/**
+ * CPUs that can come and go while the guest runs.
+ *
+ * The guest is given a register block of #VMM_ACPI_CPU_HOTPLUG_LEN bytes, which the
+ * caller implements; little-endian, and each access has the width of its register:
+ *
+ * | offset | bytes | what                                                            |
+ * |--------|-------|-----------------------------------------------------------------|
+ * | 0      | 4     | number of the CPU that the rest is about                        |
+ * | 4      | 1     | read: bit 0 it is there, bit 1 it came, bit 2 it shall go       |
+ * |        |       | write: bit 1 or 2 forget that event, bit 3 it is gone: take it  |
+ *
+ * To add or remove a CPU, set bit 1 or 2 and raise the interrupt. Bits that are written
+ * as 0 change nothing; a number that is out of range reads as 0.
+ */
+struct vmm_acpi_cpu_hotplug {
+	/** Address of the register block; in I/O space below 0x10000. */
+	uint64_t gpa;
+	/** enum vmm_acpi_space */
+	uint32_t space;
+	/** Most CPUs, cpu_count to 4096; `apic_ids`, `cpu_node` and `mpidrs` have so many.
+	 */
+	uint32_t cpu_max;
+	/** Interrupt, edge-triggered. */
+	uint32_t gsi;
+	/** Zero. */
+	uint32_t reserved_;
+};
+
+/** Bytes of the register block of struct vmm_acpi_cpu_hotplug. */
+#define VMM_ACPI_CPU_HOTPLUG_LEN 8u
+
+/** The interrupt controller and timers of an arm64 machine. */
+struct vmm_acpi_gic {
+	/** GICv2: 2; GICv3: 3. */
+	uint32_t version;
+	/** Interrupts of the virtual timer, the two physical ones (secure, not secure) and
+	 *  the hypervisor's, PPIs 16 to 31; 0: none. */
+	uint32_t timer_virtual;
+	uint32_t timer_secure;
+	uint32_t timer_physical;
+	uint32_t timer_hypervisor;
+	/** Interrupt of the performance counters, a PPI or 0; level-triggered. */
+	uint32_t pmu;
+	/** Distributor, 4 KiB (GICv2) or 64 KiB (GICv3). */
+	uint64_t dist_gpa;
+	/** GICv2: CPU interface. GICv3: 0. */
+	uint64_t cpu_gpa;
+	/** GICv3: where the redistributors are, 128 KiB for each CPU. GICv2: length 0. */
+	uint64_t redist_gpa;
+	uint64_t redist_len;
+	/** GICv3: interrupt translation service, for MSI; 0: none. */
+	uint64_t its_gpa;
+	/** GICv2: frame of GICv2m, for MSI, its first SPI and how many; 0: none. */
+	uint64_t v2m_gpa;
+	uint16_t v2m_spi_base;
+	uint16_t v2m_spi_count;
+	/** Zero. */
+	uint32_t reserved_;
+	/** MPIDR of each CPU; NULL: 0, 1, 2... of 16 to a cluster. */
+	const uint64_t *mpidrs;
+};
+
 /** Further bytes: a whole table, or AML. */
 struct vmm_acpi_bytes {
 	const void *data;
@@ -292,7 +355,7 @@ struct vmm_acpi_machine {
 	size_t size;
 	/** VMM_ACPI_HAS_* */
 	uint32_t flags;
-	/** CPUs, 1 to 4096. */
+	/** CPUs that are there from the start, 1 to 4096. */
 	uint32_t cpu_count;
 	/** Their local APIC ids; NULL: 0, 1, 2... Ids of 255 and up need x2APIC. */
 	const uint32_t *apic_ids;
@@ -338,6 +401,12 @@ struct vmm_acpi_machine {
 	uint32_t vmgenid_gsi;
 	/** Zero. */
 	uint32_t reserved2_;
+	/** CPU hot-plug, NULL for none. */
+	const struct vmm_acpi_cpu_hotplug *cpu_hotplug;
+	/** An arm64 machine: its interrupt controller, instead of APICs. Interrupts are SPIs
+	 *  then, 32 to 1019, and nothing is on I/O ports: no UARTs here, no sleep or reset
+	 *  port, no HPET, no PC devices. PSCI turns the machine off. */
+	const struct vmm_acpi_gic *gic;
 };
 
 /** Defaults: one CPU, power-off value 5, nothing else. */
@@ -345,14 +414,14 @@ struct vmm_acpi_machine {
 	{                                                                               \
 		sizeof(struct vmm_acpi_machine), 0, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 5, \
 		    VMM_ACPI_NO_GSI, 0, NULL, 0, NULL, 0, { NULL, 0 }, NULL, 0, NULL,   \
-		    NULL, 0, 0, VMM_ACPI_NO_GSI, 0                                      \
+		    NULL, 0, 0, VMM_ACPI_NO_GSI, 0, NULL, NULL                          \
 	}
 
 /**
  * Write the tables of a machine into a buffer, as they will lie in guest memory.
  *
  * The root pointer is the first thing in it, so @p gpa is what boot protocols want. Then
- * follow XSDT, FADT, DSDT, MADT, those of MCFG, HPET, SPCR, SRAT and SLIT that the
+ * follow XSDT, FADT, DSDT, MADT, those of GTDT, MCFG, HPET, SPCR, SRAT and SLIT that the
  * machine has, and the caller's tables, each at a multiple of 16.
  *
  * @param machine      the description

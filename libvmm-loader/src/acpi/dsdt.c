@@ -20,15 +20,6 @@ static void put_uid(struct vmm_acpi_aml *aml, uint64_t uid)
 	vmm_acpi_aml_put_int(aml, uid);
 }
 
-static void put_cpu(struct vmm_acpi_aml *aml, uint32_t cpu)
-{
-	begin_numbered(aml, 'C', cpu);
-	vmm_acpi_aml_put_name(aml, "_HID");
-	vmm_acpi_aml_put_string(aml, "ACPI0007");
-	put_uid(aml, cpu);
-	vmm_acpi_aml_end(aml);
-}
-
 static void put_uart(struct vmm_acpi_aml *aml, const struct vmm_acpi_uart *uart,
 		     size_t index)
 {
@@ -117,10 +108,11 @@ static void put_vmgenid(struct vmm_acpi_aml *aml, uint64_t gpa)
 	vmm_acpi_aml_end(aml);
 }
 
-/* Interrupts that stand for a notification of a device. */
+/* Interrupts that stand for a notification of a device, or for a method. */
 struct event {
 	uint32_t gsi;
 	const char *device;
+	const char *method;
 };
 
 /* Hardware-reduced machines have no general-purpose events: a generic event device
@@ -143,9 +135,13 @@ static void put_event_device(struct vmm_acpi_aml *aml, const struct event *event
 		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_LEQUAL);
 		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_ARG0);
 		vmm_acpi_aml_put_int(aml, events[i].gsi);
-		vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_NOTIFY);
-		vmm_acpi_aml_put_path(aml, events[i].device);
-		vmm_acpi_aml_put_int(aml, 0x80);
+		if (events[i].method) {
+			vmm_acpi_aml_put_path(aml, events[i].method);
+		} else {
+			vmm_acpi_aml_put_op(aml, VMM_ACPI_AML_NOTIFY);
+			vmm_acpi_aml_put_path(aml, events[i].device);
+			vmm_acpi_aml_put_int(aml, 0x80);
+		}
 		vmm_acpi_aml_end(aml);
 	}
 	vmm_acpi_aml_end(aml);
@@ -154,18 +150,20 @@ static void put_event_device(struct vmm_acpi_aml *aml, const struct event *event
 
 static void put_events(struct vmm_acpi_aml *aml, const struct vmm_acpi_machine *m)
 {
-	struct event events[2];
+	struct event events[3];
 	size_t n = 0;
 
 	if (m->power_button_gsi != VMM_ACPI_NO_GSI) {
 		put_power_button(aml);
-		events[n++] = (struct event){ m->power_button_gsi, "PWRB" };
+		events[n++] = (struct event){ m->power_button_gsi, "PWRB", NULL };
 	}
 	if (m->vmgenid_gpa) {
 		put_vmgenid(aml, m->vmgenid_gpa);
 		if (m->vmgenid_gsi != VMM_ACPI_NO_GSI)
-			events[n++] = (struct event){ m->vmgenid_gsi, "VGEN" };
+			events[n++] = (struct event){ m->vmgenid_gsi, "VGEN", NULL };
 	}
+	if (m->cpu_hotplug)
+		events[n++] = (struct event){ m->cpu_hotplug->gsi, NULL, ACPI_CPU_SCAN };
 	if (n)
 		put_event_device(aml, events, n);
 }
@@ -183,8 +181,7 @@ static void put_s5(struct vmm_acpi_aml *aml, uint8_t type)
 void acpi_dsdt(struct vmm_acpi_aml *aml, const struct vmm_acpi_machine *m)
 {
 	vmm_acpi_aml_begin_scope(aml, "_SB_");
-	for (uint32_t i = 0; i < m->cpu_count; i++)
-		put_cpu(aml, i);
+	acpi_cpu_devices(aml, m);
 	for (size_t i = 0; i < m->uart_count; i++)
 		put_uart(aml, &m->uarts[i], i);
 	for (size_t i = 0; i < m->virtio_mmio_count; i++)

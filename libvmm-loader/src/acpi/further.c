@@ -55,6 +55,14 @@ void acpi_spcr(uint8_t *out, const struct vmm_acpi_machine *m)
 #define SRAT_CPU_LEN 16u
 #define SRAT_X2APIC_LEN 24u
 #define SRAT_MEMORY_LEN 40u
+#define SRAT_GICC_LEN 18u
+
+static size_t srat_cpu_len(const struct vmm_acpi_machine *m, uint32_t cpu)
+{
+	if (m->gic)
+		return SRAT_GICC_LEN;
+	return acpi_is_x2apic(m, cpu) ? SRAT_X2APIC_LEN : SRAT_CPU_LEN;
+}
 
 size_t acpi_srat_len(const struct vmm_acpi_machine *m)
 {
@@ -62,8 +70,8 @@ size_t acpi_srat_len(const struct vmm_acpi_machine *m)
 
 	if (!m->numa)
 		return 0;
-	for (uint32_t i = 0; i < m->cpu_count; i++)
-		len += acpi_is_x2apic(m, i) ? SRAT_X2APIC_LEN : SRAT_CPU_LEN;
+	for (uint32_t i = 0; i < acpi_cpus(m); i++)
+		len += srat_cpu_len(m, i);
 	return len + m->numa->memory_count * SRAT_MEMORY_LEN;
 }
 
@@ -71,6 +79,14 @@ static uint8_t *put_cpu(uint8_t *p, const struct vmm_acpi_machine *m, uint32_t c
 {
 	uint32_t id = acpi_apic_id(m, cpu), node = m->numa->cpu_node[cpu];
 
+	if (m->gic) {
+		p[0] = 3;
+		p[1] = SRAT_GICC_LEN;
+		put_le32(p + 2, node);
+		put_le32(p + 6, cpu);
+		put_le32(p + 10, 1);
+		return p + SRAT_GICC_LEN;
+	}
 	if (acpi_is_x2apic(m, cpu)) {
 		p[0] = 2;
 		p[1] = SRAT_X2APIC_LEN;
@@ -96,7 +112,7 @@ void acpi_srat(uint8_t *out, const struct vmm_acpi_machine *m)
 	memset(out, 0, len);
 	/* Reserved, to be 1 for compatibility. */
 	put_le32(out + VMM_ACPI_HEADER_LEN, 1);
-	for (uint32_t i = 0; i < m->cpu_count; i++)
+	for (uint32_t i = 0; i < acpi_cpus(m); i++)
 		p = put_cpu(p, m, i);
 	for (size_t i = 0; i < m->numa->memory_count; i++, p += SRAT_MEMORY_LEN) {
 		p[0] = 1;

@@ -74,6 +74,8 @@ static void put_port(uint8_t *p, uint16_t port)
 #define FADT_SLP_BUTTON (1u << 5)
 #define FADT_RESET_REG (1u << 10)
 #define FADT_HW_REDUCED (1u << 20)
+#define FADT_ARM_PSCI 0x01u
+#define FADT_ARM_HVC 0x02u
 
 void acpi_fadt(uint8_t out[FADT_LEN], const struct vmm_acpi_machine *m, uint64_t dsdt)
 {
@@ -96,96 +98,13 @@ void acpi_fadt(uint8_t out[FADT_LEN], const struct vmm_acpi_machine *m, uint64_t
 	put_le32(out + 112, flags);
 	put_port(out + 116, m->reset_port);
 	out[128] = m->reset_value;
+	/* PSCI, called by HVC. */
+	if (m->gic)
+		put_le16(out + 129, FADT_ARM_PSCI | FADT_ARM_HVC);
 	/* Minor version: 6.5. */
 	out[131] = 5;
 	put_port(out + 244, m->sleep_control_port);
 	put_port(out + 256, m->sleep_status_port);
 	memcpy(out + 268, OEM_TABLE_ID, 8);
 	(void)!vmm_acpi_header_write(out, FADT_LEN, "FACP", 6);
-}
-
-/* ACPI 6.5, 5.2.12: local APIC, I/O APIC, NMI on LINT1, and their x2APIC forms. */
-#define MADT_HEAD_LEN (VMM_ACPI_HEADER_LEN + 8u)
-#define LAPIC_LEN 8u
-#define IOAPIC_LEN 12u
-#define LAPIC_NMI_LEN 6u
-#define X2APIC_LEN 16u
-#define X2APIC_NMI_LEN 12u
-
-/* 255 is "all of them" in 8 bits. */
-#define XAPIC_ID_MAX 254u
-
-uint32_t acpi_apic_id(const struct vmm_acpi_machine *m, uint32_t cpu)
-{
-	return m->apic_ids ? m->apic_ids[cpu] : cpu;
-}
-
-/* Whether a CPU needs the wider entry; its number must fit the narrow one as well. */
-int acpi_is_x2apic(const struct vmm_acpi_machine *m, uint32_t cpu)
-{
-	return acpi_apic_id(m, cpu) > XAPIC_ID_MAX || cpu > XAPIC_ID_MAX;
-}
-
-size_t acpi_madt_len(const struct vmm_acpi_machine *m)
-{
-	size_t len = MADT_HEAD_LEN + IOAPIC_LEN + LAPIC_NMI_LEN, wide = 0;
-
-	for (uint32_t i = 0; i < m->cpu_count; i++) {
-		wide += acpi_is_x2apic(m, i) ? 1 : 0;
-		len += acpi_is_x2apic(m, i) ? X2APIC_LEN : LAPIC_LEN;
-	}
-	return len + (wide ? X2APIC_NMI_LEN : 0);
-}
-
-static uint8_t *put_cpu(uint8_t *p, uint32_t cpu, uint32_t id, int wide)
-{
-	if (wide) {
-		p[0] = 9;
-		p[1] = X2APIC_LEN;
-		put_le32(p + 4, id);
-		put_le32(p + 8, 1);
-		put_le32(p + 12, cpu);
-		return p + X2APIC_LEN;
-	}
-	p[0] = 0;
-	p[1] = LAPIC_LEN;
-	p[2] = (uint8_t)cpu;
-	p[3] = (uint8_t)id;
-	put_le32(p + 4, 1);
-	return p + LAPIC_LEN;
-}
-
-void acpi_madt(uint8_t *out, const struct vmm_acpi_machine *m)
-{
-	size_t len = acpi_madt_len(m);
-	uint8_t *p = out + MADT_HEAD_LEN;
-	int wide = 0;
-
-	memset(out, 0, len);
-	put_le32(out + VMM_ACPI_HEADER_LEN, m->lapic_gpa ? m->lapic_gpa : 0xfee00000);
-	for (uint32_t i = 0; i < m->cpu_count; i++) {
-		wide |= acpi_is_x2apic(m, i);
-		p = put_cpu(p, i, acpi_apic_id(m, i), acpi_is_x2apic(m, i));
-	}
-
-	p[0] = 1;
-	p[1] = IOAPIC_LEN;
-	p[2] = (uint8_t)m->ioapic_id;
-	put_le32(p + 4, m->ioapic_gpa ? m->ioapic_gpa : 0xfec00000);
-	put_le32(p + 8, m->ioapic_gsi);
-	p += IOAPIC_LEN;
-
-	p[0] = 4;
-	p[1] = LAPIC_NMI_LEN;
-	p[2] = 0xff;
-	p[5] = 1;
-	p += LAPIC_NMI_LEN;
-
-	if (wide) {
-		p[0] = 10;
-		p[1] = X2APIC_NMI_LEN;
-		put_le32(p + 4, UINT32_MAX);
-		p[8] = 1;
-	}
-	(void)!vmm_acpi_header_write(out, len, "APIC", 6);
 }
