@@ -5,6 +5,8 @@
 #include <string.h>
 #include <vmm/fdt.h>
 
+#include "../tests/overlay-trees.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ROOM 4096u
@@ -19,6 +21,28 @@ static void check_find(const uint8_t *tree, size_t size, const char *path,
 	if (vmm_fdt_find(tree, size, path, name, &value, &len) < 0)
 		return;
 	if ((const uint8_t *)value < tree || (const uint8_t *)value + len > tree + size)
+		__builtin_trap();
+}
+
+/* The input as an overlay, and as what one is applied to. */
+static void check_overlay(const uint8_t *tree, size_t size, uint8_t *out, size_t room)
+{
+	static uint64_t base[sizeof(overlay_base) / 8 + 1];
+	static uint64_t over[sizeof(overlay_over) / 8 + 1];
+	size_t len;
+
+	memcpy(base, overlay_base, sizeof(overlay_base));
+	memcpy(over, overlay_over, sizeof(overlay_over));
+	if (vmm_fdt_apply_overlay(base, sizeof(overlay_base), tree, size, out, room, &len,
+				  NULL) == 0 &&
+	    (len > room || vmm_fdt_check(out, len, NULL) < 0))
+		__builtin_trap();
+	if (vmm_fdt_apply_overlay(tree, size, over, sizeof(overlay_over), out, room, &len,
+				  NULL) == 0 &&
+	    (len > room || vmm_fdt_check(out, len, NULL) < 0))
+		__builtin_trap();
+	if (memcmp(base, overlay_base, sizeof(overlay_base)) != 0 ||
+	    memcmp(over, overlay_over, sizeof(overlay_over)) != 0)
 		__builtin_trap();
 }
 
@@ -39,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		chosen.initrd = (struct vmm_load_range){ 0x80000000, 4096 };
 		chosen.rng_seed = "0123456789abcdef";
 		chosen.rng_seed_len = 16;
+		chosen.stdout_path = "serial0:115200n8";
+		chosen.kaslr_seed = 1;
 		if (vmm_fdt_check(tree, size, NULL) == 0) {
 			check_find(tree, size, "/", "compatible");
 			check_find(tree, size, "/chosen", "bootargs");
@@ -50,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				__builtin_trap();
 			check_find(out, len, "/chosen", "bootargs");
 		}
+		check_overlay(tree, size, out, size + ROOM);
 	}
 	free(tree);
 	free(out);

@@ -6,6 +6,7 @@
 
 #include "acpi-machines.h"
 #include "fdt-machine.h"
+#include "overlay-trees.h"
 #include "packed-images.h"
 #include "sys.h"
 
@@ -178,6 +179,30 @@ static void memory_runs_out_in_each_step_of_a_tree(void **state)
 	assert_true(fail_each(write_tree) >= 6);
 }
 
+static int overlay(struct vmm_error *err)
+{
+	static uint64_t base[128], over[128], out[1024];
+	size_t len = 77;
+	int ret;
+
+	memcpy(base, overlay_base, sizeof(overlay_base));
+	memcpy(over, overlay_over, sizeof(overlay_over));
+	ret = vmm_fdt_apply_overlay(base, sizeof(overlay_base), over,
+				    sizeof(overlay_over), out, sizeof(out), &len, err);
+	assert_true((len == 77) == (ret < 0));
+	return ret;
+}
+
+static void memory_runs_out_for_an_overlay(void **state)
+{
+	struct vmm_fdt *f = NULL;
+
+	if (vmm_fdt_new(&f) == -EOPNOTSUPP)
+		return;
+	vmm_fdt_free(f);
+	assert_int_equal(fail_each(overlay), 1);
+}
+
 static int boot(struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = test_ram(20 * MIB);
@@ -225,6 +250,7 @@ int main(void)
 		cmocka_unit_test(unpacking_fails_at_each_place),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_acpi),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_a_tree),
+		cmocka_unit_test(memory_runs_out_for_an_overlay),
 		cmocka_unit_test(memory_runs_out_for_the_boot_state),
 		cmocka_unit_test(memory_runs_out_for_a_command_line),
 	};

@@ -548,6 +548,83 @@ static void chosen_is_brought_up_to_date(void **state)
 	assert_int_equal(n, 77);
 }
 
+static void console_and_kernel_seed_go_to_chosen(void **state)
+{
+	struct vmm_fdt_chosen c = VMM_FDT_CHOSEN_INIT;
+	static uint64_t out[1024], again[1024];
+	static char longest[5000];
+	const void *data, *value;
+	struct vmm_fdt *f = NULL;
+	size_t len, n, m;
+
+	assert_int_equal(vmm_fdt_new(&f), 0);
+	test_fdt_machine(f);
+	assert_int_equal(vmm_fdt_finish(f, &data, &len, NULL), 0);
+	c.stdout_path = "serial0:115200n8";
+	c.kaslr_seed = UINT64_C(0x0123456789abcdef);
+	assert_int_equal(vmm_fdt_set_chosen(data, len, &c, out, sizeof(out), &n, NULL),
+			 0);
+	assert_int_equal(vmm_fdt_find(out, n, "/chosen", "stdout-path", &value, &m), 0);
+	assert_string_equal(value, "serial0:115200n8");
+	assert_int_equal(vmm_fdt_find(out, n, "/chosen", "kaslr-seed", &value, &m), 0);
+	assert_int_equal(m, 8);
+	assert_memory_equal(value, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	/* What is not named stays. */
+	c = (struct vmm_fdt_chosen)VMM_FDT_CHOSEN_INIT;
+	assert_int_equal(vmm_fdt_set_chosen(out, n, &c, again, sizeof(again), &m, NULL),
+			 0);
+	assert_int_equal(vmm_fdt_find(again, m, "/chosen", "kaslr-seed", &value, &n), 0);
+	assert_int_equal(vmm_fdt_find(again, m, "/chosen", "stdout-path", &value, &n), 0);
+	memset(longest, 'x', sizeof(longest) - 1);
+	c.stdout_path = longest;
+	assert_int_equal(vmm_fdt_set_chosen(data, len, &c, out, sizeof(out), &n, NULL),
+			 -E2BIG);
+	vmm_fdt_free(f);
+}
+
+static void memory_nodes_follow_the_map(void **state)
+{
+	struct vmm_load_map map = { 0 };
+	struct vmm_fdt *f = NULL;
+	const void *data, *value;
+	size_t len, n;
+	uint32_t root;
+
+	assert_int_equal(vmm_load_map_set(&map, 0x80000000, GIB, VMM_LOAD_MAP_RAM), 0);
+	assert_int_equal(vmm_load_map_take(&map, 0x80200000, MIB), 0);
+	assert_int_equal(vmm_load_map_set(&map, 0x90000000, MIB, VMM_LOAD_MAP_RESERVED),
+			 0);
+	assert_int_equal(vmm_load_map_set(&map, 8 * GIB, GIB, VMM_LOAD_MAP_RAM), 0);
+	assert_int_equal(vmm_fdt_new(&f), 0);
+	root = vmm_fdt_begin_node(f, "");
+	vmm_fdt_put_u32(f, "#address-cells", 2);
+	vmm_fdt_put_u32(f, "#size-cells", 2);
+	vmm_fdt_put_memory(f, &map);
+	vmm_fdt_end_node(f, root);
+	assert_int_equal(vmm_fdt_finish(f, &data, &len, NULL), 0);
+	/* Taken RAM is RAM; what is reserved is not. */
+	assert_int_equal(vmm_fdt_find(data, len, "/memory@80000000", "reg", &value, &n),
+			 0);
+	assert_memory_equal(value, "\0\0\0\0\x80\0\0\0\0\0\0\0\x10\0\0\0", 16);
+	assert_int_equal(vmm_fdt_find(data, len, "/memory@90100000", "reg", &value, &n),
+			 0);
+	assert_memory_equal(value, "\0\0\0\0\x90\x10\0\0\0\0\0\0\x2f\xf0\0\0", 16);
+	assert_int_equal(
+	    vmm_fdt_find(data, len, "/memory@200000000", "device_type", &value, &n), 0);
+	assert_string_equal(value, "memory");
+	assert_int_equal(vmm_fdt_find(data, len, "/memory@80200000", "reg", &value, &n),
+			 -ENOENT);
+	vmm_fdt_free(f);
+
+	/* An empty map has none. */
+	assert_int_equal(vmm_fdt_new(&f), 0);
+	vmm_fdt_put_memory(f, &(struct vmm_load_map){ 0 });
+	root = vmm_fdt_begin_node(f, "");
+	vmm_fdt_end_node(f, root);
+	assert_int_equal(vmm_fdt_finish(f, &data, &len, NULL), 0);
+	vmm_fdt_free(f);
+}
+
 static void a_tree_without_chosen_gets_one(void **state)
 {
 	struct vmm_fdt_chosen c = VMM_FDT_CHOSEN_INIT;
@@ -615,6 +692,8 @@ int main(void)
 		cmocka_unit_test(depth_and_size_have_limits),
 		cmocka_unit_test(a_foreign_tree_is_checked_before_it_is_read),
 		cmocka_unit_test(chosen_is_brought_up_to_date),
+		cmocka_unit_test(console_and_kernel_seed_go_to_chosen),
+		cmocka_unit_test(memory_nodes_follow_the_map),
 		cmocka_unit_test(a_tree_without_chosen_gets_one),
 		cmocka_unit_test(a_tree_goes_to_guest_memory),
 	};

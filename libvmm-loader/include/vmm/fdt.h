@@ -113,6 +113,12 @@ VMM_API void vmm_fdt_put_u64s(struct vmm_fdt *fdt, const char *name,
 /** Put the node's phandle: not 0, not 0xffffffff, and no one else's. */
 VMM_API void vmm_fdt_put_phandle(struct vmm_fdt *fdt, uint32_t phandle);
 
+/**
+ * Put a `memory@...` node for each range of RAM of a map, taken or not. The parent, which
+ * is open, has two cells for addresses and two for sizes.
+ */
+VMM_API void vmm_fdt_put_memory(struct vmm_fdt *fdt, const struct vmm_load_map *map);
+
 /** Return a phandle that is free now and taken from now on; put it with
  *  vmm_fdt_put_phandle(). 0 after a mistake. */
 VMM_API uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt);
@@ -163,12 +169,18 @@ struct vmm_fdt_chosen {
 	/** Seed for the guest's random numbers; length 0 leaves what is there. */
 	const void *rng_seed;
 	size_t rng_seed_len;
+	/** Console, a path or an alias, perhaps with options: "serial0:115200n8"; NULL
+	 *  leaves what is there. */
+	const char *stdout_path;
+	/** Seed for the place of the kernel in its address space; 0 leaves what is there.
+	 */
+	uint64_t kaslr_seed;
 };
 
 /** Defaults: remove an initrd, leave the rest. */
-#define VMM_FDT_CHOSEN_INIT                                            \
-	{                                                              \
-		sizeof(struct vmm_fdt_chosen), NULL, { 0, 0 }, NULL, 0 \
+#define VMM_FDT_CHOSEN_INIT                                                     \
+	{                                                                       \
+		sizeof(struct vmm_fdt_chosen), NULL, { 0, 0 }, NULL, 0, NULL, 0 \
 	}
 
 /**
@@ -194,6 +206,42 @@ VMM_API VMM_MUST_USE int vmm_fdt_set_chosen(const void *data, size_t len,
 					    const struct vmm_fdt_chosen *chosen,
 					    void *buf, size_t size, size_t *out_len,
 					    struct vmm_error *err);
+
+/** Most bytes of an overlay; and most nodes, properties and references in it, each. */
+#define VMM_FDT_OVERLAY_MAX 65536u
+#define VMM_FDT_OVERLAY_ITEMS_MAX 1024u
+
+/**
+ * Apply an overlay, as `dtc -@` makes it, to a copy of a tree.
+ *
+ * Fragments name their target by path, or by a label that the tree has in `/__symbols__`.
+ * Phandles of the overlay are renumbered behind those of the tree. What is wrong in an
+ * overlay is an error; neither input is changed by that, nor by success.
+ *
+ * @param base         the tree, untrusted, on a multiple of 8 bytes
+ * @param base_len     bytes there are
+ * @param overlay      the overlay, untrusted, on a multiple of 8 bytes
+ * @param overlay_len  bytes there are
+ * @param[out] buf     room for the new tree, on a multiple of 8 bytes and not overlapping
+ *                     the others; its bytes are undefined after a failure
+ * @param size         bytes of @p buf
+ * @param[out] out_len bytes used
+ * @param[out] err     detail on failure
+ * @retval 0           done
+ * @retval -EINVAL     something is not on a multiple of 8 bytes
+ * @retval -EBADMSG    the tree or the overlay is damaged, or the overlay refers to what is
+ *                     not there
+ * @retval -E2BIG      more than #VMM_FDT_SIZE_MAX bytes of the tree,
+ *                     #VMM_FDT_OVERLAY_MAX of the overlay, #VMM_FDT_OVERLAY_ITEMS_MAX of
+ *                     its items, or #VMM_FDT_DEPTH_MAX levels of it
+ * @retval -ENOSPC     @p buf is too small
+ * @retval -ENOMEM     out of memory
+ * @retval -EOPNOTSUPP built without libfdt
+ */
+VMM_API VMM_MUST_USE int vmm_fdt_apply_overlay(const void *base, size_t base_len,
+					       const void *overlay, size_t overlay_len,
+					       void *buf, size_t size, size_t *out_len,
+					       struct vmm_error *err);
 
 /**
  * Put a tree into guest memory, as high as the map allows, in 2 MiB of its own: kernels

@@ -31,4 +31,10 @@ int fdt_backend_set(void *fdt, int node, const char *name, const void *data, int
 int fdt_backend_remove(void *fdt, int node, const char *name);
 int fdt_backend_pack(void *fdt, int *out_len);
 
+/* Whether libfdt can apply an overlay that passed fdt_backend_check() without leaving it:
+ * 0, -EBADMSG or -E2BIG. */
+int fdt_backend_check_overlay(const void *overlay);
+/* Changes both; a failure leaves them damaged. */
+int fdt_backend_apply_overlay(void *fdt, void *overlay);
+
 #endif

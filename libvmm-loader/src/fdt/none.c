@@ -81,3 +81,13 @@ int fdt_backend_pack(void *fdt, int *out_len)
 {
 	return -EOPNOTSUPP;
 }
+
+int fdt_backend_check_overlay(const void *overlay)
+{
+	return -EOPNOTSUPP;
+}
+
+int fdt_backend_apply_overlay(void *fdt, void *overlay)
+{
+	return -EOPNOTSUPP;
+}

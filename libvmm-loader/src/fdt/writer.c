@@ -512,6 +512,41 @@ void vmm_fdt_put_phandle(struct vmm_fdt *fdt, uint32_t phandle)
 	vmm_fdt_put_u32(fdt, "phandle", phandle);
 }
 
+static void put_memory_range(struct vmm_fdt *fdt, const uint64_t reg[2])
+{
+	char name[32];
+	uint32_t node;
+
+	if (reg[1] == 0)
+		return;
+	(void)snprintf(name, sizeof(name), "memory@%" PRIx64, reg[0]);
+	node = vmm_fdt_begin_node(fdt, name);
+	vmm_fdt_put_string(fdt, "device_type", "memory");
+	vmm_fdt_put_u64s(fdt, "reg", reg, 2);
+	vmm_fdt_end_node(fdt, node);
+}
+
+void vmm_fdt_put_memory(struct vmm_fdt *fdt, const struct vmm_load_map *map)
+{
+	uint64_t reg[2] = { 0, 0 };
+
+	for (uint32_t i = 0; i < map->count && i < VMM_LOAD_MAP_MAX; i++) {
+		const struct vmm_load_map_entry *e = &map->entry[i];
+
+		if (e->type != VMM_LOAD_MAP_RAM && e->type != VMM_LOAD_MAP_TAKEN)
+			continue;
+		/* Taken RAM and RAM next to it are one range. */
+		if (reg[1] && reg[0] + reg[1] == e->gpa) {
+			reg[1] += e->len;
+			continue;
+		}
+		put_memory_range(fdt, reg);
+		reg[0] = e->gpa;
+		reg[1] = e->len;
+	}
+	put_memory_range(fdt, reg);
+}
+
 uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt)
 {
 	uint32_t phandle;
