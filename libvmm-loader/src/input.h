@@ -32,4 +32,8 @@ int load_input_check(const struct load_input *in, uint64_t offset, uint64_t len,
 int load_input_to_mem(const struct load_input *in, uint64_t offset, uint64_t len,
 		      const struct vmm_mem *mem, uint64_t gpa, struct vmm_error *err);
 
+/* The same into memory that may be read-only to the guest. */
+int load_input_to_rom(const struct load_input *in, const struct vmm_mem *mem,
+		      uint64_t gpa, struct vmm_error *err);
+
 #endif

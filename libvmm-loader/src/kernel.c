@@ -9,6 +9,8 @@
 #include "probe.h"
 #include "unpack.h"
 
+#define FLAGS (VMM_LOAD_RAW | VMM_LOAD_RAW_END)
+
 static bool is_wrapper(uint32_t format)
 {
 	return format >= VMM_LOAD_FORMAT_ZBOOT && format <= VMM_LOAD_FORMAT_LZO;
@@ -46,6 +48,8 @@ static int make_plan(const struct load_format_args *args,
 		     struct vmm_load_result *result, struct vmm_error *err)
 {
 	switch (p->format) {
+	case VMM_LOAD_FORMAT_RAW:
+		return load_plan_raw(args, plan, result, err);
 	case VMM_LOAD_FORMAT_ELF:
 		return load_plan_elf(args, plan, result, err);
 	case VMM_LOAD_FORMAT_BZIMAGE:
@@ -75,7 +79,7 @@ static int load_input(const struct vmm_mem *mem, const struct load_input *in,
 	if (ret < 0)
 		return ret;
 	result.format = probe->format;
-	result.arch = probe->arch;
+	result.arch = probe->format == VMM_LOAD_FORMAT_RAW ? opts->arch : probe->arch;
 	if (plan.min_gpa == 0 && probe->arch == VMM_LOAD_ARCH_X86_64)
 		plan.min_gpa = UINT64_C(1) << 20;
 
@@ -155,11 +159,19 @@ int vmm_load_kernel(const struct vmm_mem *mem, const struct vmm_load_source *sou
 
 	if (ret < 0)
 		return vmm_error_set(err, ret, "kernel: unknown option structure size");
-	if (o.arch > VMM_LOAD_ARCH_RISCV64 || o.reserved_)
+	if (o.arch > VMM_LOAD_ARCH_RISCV64)
 		return vmm_error_at(err, -EINVAL, 0, VMM_LOAD_ARCH_RISCV64, o.arch,
 				    "kernel: no such machine: %u", o.arch);
+	if (o.flags & ~FLAGS || o.flags == VMM_LOAD_RAW_END)
+		return vmm_error_at(err, -EINVAL, 0, FLAGS, o.flags,
+				    "kernel: unknown flags 0x%x", o.flags);
 
 	ret = load_input_open(source, &in, err);
+	if (ret == 0 && (o.flags & VMM_LOAD_RAW)) {
+		/* Its bytes may look like anything; nobody asks. */
+		probe = (struct vmm_load_probe_result){ .format = VMM_LOAD_FORMAT_RAW };
+		return load_input(mem, &in, &probe, &o, out, err);
+	}
 	if (ret == 0)
 		ret = load_probe_input(&in, &probe, err);
 	if (ret < 0)

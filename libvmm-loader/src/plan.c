@@ -124,8 +124,12 @@ int load_plan_check(const struct load_plan *plan, const struct load_input *in,
 					    "%s: wants guest address 0x%" PRIx64
 					    ", the lowest for a kernel is 0x%" PRIx64,
 					    in->name, s->gpa, plan->min_gpa);
-		ret = load_mem_check_named(mem, s->gpa, s->mem_len, in->name, "kernel",
-					   err);
+		ret = load_mem_check(mem, s->gpa, s->mem_len);
+		if (ret == -EROFS && s->may_be_rom)
+			ret = 0;
+		if (ret < 0)
+			ret = load_mem_check_named(mem, s->gpa, s->mem_len, in->name,
+						   "kernel", err);
 		if (ret == 0)
 			ret = check_overlap(plan, i, in, err);
 	}
@@ -144,7 +148,11 @@ int load_plan_commit(const struct load_plan *plan, const struct load_input *in,
 	for (uint32_t i = 0; i < plan->count; i++) {
 		const struct load_segment *s = &plan->segment[i];
 
-		if (s->file_len) {
+		if (s->may_be_rom) {
+			ret = load_input_to_rom(in, mem, s->gpa, err);
+			if (ret < 0)
+				return ret;
+		} else if (s->file_len) {
 			ret = load_input_to_mem(in, s->file_offset, s->file_len, mem,
 						s->gpa, err);
 			if (ret < 0)

@@ -15,6 +15,8 @@ struct load_segment {
 	uint64_t file_len;
 	/* ... it is only reserved: the kernel's own business. */
 	bool reserve_only;
+	/* Read-only memory is written as well. */
+	bool may_be_rom;
 };
 
 /* What a loader wants to write; made by a format, carried out for all of them. */
@@ -63,5 +65,8 @@ int load_plan_bzimage(const struct load_format_args *args, struct load_plan *pla
 int load_plan_image(const struct load_format_args *args, uint32_t format,
 		    struct load_plan *plan, struct vmm_load_result *result,
 		    struct vmm_error *err);
+
+int load_plan_raw(const struct load_format_args *args, struct load_plan *plan,
+		  struct vmm_load_result *result, struct vmm_error *err);
 
 #endif

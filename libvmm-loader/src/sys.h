@@ -17,6 +17,8 @@ void *load_sys_alloc(size_t size);
 /* As realloc(). */
 void *load_sys_realloc(void *p, size_t size);
 int load_sys_stat(int fd, struct stat *out);
+/* As getrandom() with no flags, but for EINTR. */
+int64_t load_sys_random(void *buf, size_t len);
 int64_t load_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 
 #endif

@@ -40,6 +40,16 @@ int64_t load_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
 	return fails() ? failure : pread(fd, buf, len, (off_t)offset);
 }
 
+/* In two pieces, as an interrupted one comes. */
+int64_t load_sys_random(void *buf, size_t len)
+{
+	if (fails())
+		return failure;
+	len = len > 7 ? 7 : len;
+	memset(buf, 0x55, len);
+	return (int64_t)len;
+}
+
 typedef int (*scenario)(struct vmm_error *err);
 
 /* Fails call 1, 2, 3... until the scenario needs no more of them. */
@@ -97,6 +107,41 @@ static void reading_a_kernel_fails_at_each_place(void **state)
 		test_image(image, true);
 		assert_true(fail_each(load_file) >= 3);
 	}
+}
+
+static int load_raw(struct vmm_error *err)
+{
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = test_ram(MIB);
+	struct vmm_load_kernel_opts o = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct vmm_load_source s = test_file(image, 4096);
+	struct vmm_load_result r = { 0 };
+	int ret;
+
+	o.flags = VMM_LOAD_RAW;
+	ret = vmm_load_kernel(mem, &s, &o, &r, err);
+	close(s.fd);
+	assert_true((r.format == 0) == (ret < 0));
+	return ret;
+}
+
+static int random_seed(struct vmm_error *err)
+{
+	uint8_t seed[33] = { 0 };
+	int ret = vmm_load_random(seed, 32, err);
+
+	if (ret == 0) {
+		for (size_t i = 0; i < 32; i++)
+			assert_int_equal(seed[i], 0x55);
+		assert_int_equal(seed[32], 0);
+	}
+	return ret;
+}
+
+static void firmware_and_seeds_fail_at_each_place(void **state)
+{
+	failure = -EIO;
+	assert_int_equal(fail_each(load_raw), 2);
+	assert_int_equal(fail_each(random_seed), 5);
 }
 
 static void unpacking_fails_at_each_place(void **state)
@@ -247,6 +292,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reading_a_kernel_fails_at_each_place),
+		cmocka_unit_test(firmware_and_seeds_fail_at_each_place),
 		cmocka_unit_test(unpacking_fails_at_each_place),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_acpi),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_a_tree),

@@ -154,7 +154,7 @@ static void structures_of_other_versions_are_handled(void **state)
 	o.opts.size = 4;
 	expect_refused(mem, &s, &o.opts, -EINVAL, "option structure");
 	/* An older caller's structure ends after `arch`. */
-	o.opts.size = offsetof(struct vmm_load_kernel_opts, reserved_);
+	o.opts.size = offsetof(struct vmm_load_kernel_opts, flags);
 	o.opts.min_gpa = UINT64_MAX;
 	assert_int_equal(vmm_load_kernel(mem, &s, &o.opts, &r, NULL), 0);
 	o.opts.arch = 77;

@@ -479,7 +479,22 @@ static void setup_data_is_a_list(void **state)
 	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), -E2BIG);
 	d[1].gpa = 32 * MIB - 0x1ff;
 	assert_int_equal(vmm_load_x86_setup_data(m->mem, d + 1, 1, &gpa, &err), -EINVAL);
+	/* A tree in the list has to be one; what lies elsewhere is not read. */
+	d[0] = (struct vmm_load_setup_data){ VMM_LOAD_SETUP_DTB, 0, image, 64, 0 };
+	memset(image, 0, 64);
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), -EBADMSG);
+	memcpy(image, "\xd0\x0d\xfe\xed\0\0\0\x41", 8);
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), -EBADMSG);
+	assert_non_null(strstr(err.message, "entry 0 is no device tree"));
+	image[7] = 39;
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), -EBADMSG);
+	d[0].len = 39;
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), -EBADMSG);
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 257, &gpa, &err), -E2BIG);
 	assert_int_equal(gpa, 77);
+	d[0].len = image[7] = 64;
+	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), 0);
+	d[0] = good;
 	d[0].data = image;
 	d[0].len = 0x10000 - 16;
 	assert_int_equal(vmm_load_x86_setup_data(m->mem, d, 1, &gpa, &err), 0);

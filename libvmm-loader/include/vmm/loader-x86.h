@@ -232,8 +232,20 @@ VMM_API VMM_MUST_USE int vmm_load_x86_e820(const struct vmm_load_map *map, void 
 
 /** Kinds of setup_data (boot protocol, "setup_data"). */
 enum vmm_load_setup_type {
+	/** Entries of e820 behind the 128 of the zero page. */
+	VMM_LOAD_SETUP_E820_EXT = 1,
+	/** A device tree; one that is in the list is checked for its header. */
 	VMM_LOAD_SETUP_DTB = 2,
+	VMM_LOAD_SETUP_PCI = 3,
+	VMM_LOAD_SETUP_EFI = 4,
+	VMM_LOAD_SETUP_APPLE_PROPERTIES = 5,
+	VMM_LOAD_SETUP_JAILHOUSE = 6,
+	VMM_LOAD_SETUP_CC_BLOB = 7,
+	VMM_LOAD_SETUP_IMA = 8,
+	/** Random bytes, which the kernel wipes once it has read them; see
+	 *  vmm_load_random(). */
 	VMM_LOAD_SETUP_RNG_SEED = 9,
+	VMM_LOAD_SETUP_KEXEC_KHO = 10,
 };
 
 /** Set in a type when @p data is not in the list but elsewhere in guest memory. */
@@ -248,11 +260,14 @@ struct vmm_load_setup_data {
 	uint32_t reserved_;
 	/** The bytes; borrowed. Indirect: NULL. */
 	const void *data;
-	/** How many. */
+	/** How many, not 0. */
 	uint64_t len;
 	/** Indirect: where they are in guest memory. */
 	uint64_t gpa;
 };
+
+/** Most entries of a list of setup_data. */
+#define VMM_LOAD_SETUP_DATA_MAX 256u
 
 /**
  * Write a list of setup_data to its place at #VMM_LOAD_X86_SETUP_DATA.
@@ -265,7 +280,8 @@ struct vmm_load_setup_data {
  * @retval 0        done
  * @retval -EINVAL  no entry, one without bytes, or an indirect one that is not in
  *                  guest memory
- * @retval -E2BIG   the list does not fit into #VMM_LOAD_X86_SETUP_DATA_LEN bytes
+ * @retval -EBADMSG what is called a device tree has not its header
+ * @retval -E2BIG   more than #VMM_LOAD_SETUP_DATA_MAX entries, or the list does not fit into #VMM_LOAD_X86_SETUP_DATA_LEN bytes
  * @retval -EFAULT  its place is not guest memory
  * @retval -EROFS   its place is read-only
  */

@@ -89,6 +89,8 @@ enum vmm_load_format {
 	VMM_LOAD_FORMAT_EFI = 13,
 	/** U-Boot legacy image. */
 	VMM_LOAD_FORMAT_UIMAGE = 14,
+	/** Bytes taken as they are, because the caller said so: firmware. Never probed. */
+	VMM_LOAD_FORMAT_RAW = 15,
 };
 
 /** What vmm_load_probe() found. */
@@ -228,14 +230,21 @@ VMM_API VMM_MUST_USE int vmm_load_map_find(const struct vmm_load_map *map, uint6
 /** Most bytes that a compressed kernel may unpack to unless the caller says more. */
 #define VMM_LOAD_UNPACK_DEFAULT (UINT64_C(512) << 20)
 
+/** Load the bytes as they are to `load_gpa`, whatever they look like: firmware. Read-only
+ *  memory is written, too: it is the guest's ROM. */
+#define VMM_LOAD_RAW (UINT32_C(1) << 0)
+/** With #VMM_LOAD_RAW: `load_gpa` is the address behind the last byte, as for firmware that
+ *  ends at 4 GiB, where an x86 CPU starts. */
+#define VMM_LOAD_RAW_END (UINT32_C(1) << 1)
+
 /** Options of vmm_load_kernel(). */
 struct vmm_load_kernel_opts {
 	/** Size of this structure. */
 	size_t size;
 	/** enum vmm_load_arch that the guest has; an image for another one is refused. */
 	uint32_t arch;
-	/** Zero. */
-	uint32_t reserved_;
+	/** VMM_LOAD_RAW and VMM_LOAD_RAW_END */
+	uint32_t flags;
 	/** Where an image that can be moved goes; 0: where it likes best, which for the
 	 *  arm64 and riscv formats is the lowest place that fits. */
 	uint64_t load_gpa;
@@ -244,7 +253,8 @@ struct vmm_load_kernel_opts {
 	/** Most bytes that a compressed image may unpack to; 0:
 	 *  #VMM_LOAD_UNPACK_DEFAULT. */
 	uint64_t unpack_max;
-	/** When not NULL, the kernel must fit in free RAM of this map and takes it. */
+	/** When not NULL, the kernel must fit in free RAM of this map and takes it. ROM is not
+	 *  RAM: NULL for firmware that goes there. */
 	struct vmm_load_map *map;
 };
 
@@ -270,7 +280,8 @@ struct vmm_load_result {
 	/** Where byte 0 of the image went (bzImage: of its protected-mode part); ELF: the
 	 *  lowest segment. */
 	uint64_t load_gpa;
-	/** Where a CPU in 64-bit mode starts. bzImage: load_gpa + 0x200. */
+	/** Where a CPU in 64-bit mode starts. bzImage: load_gpa + 0x200. Raw: load_gpa,
+	 *  unless the firmware wants to start at a reset vector. */
 	uint64_t entry;
 	/** bzImage: where a CPU in 32-bit protected mode starts. */
 	uint64_t entry32;
@@ -328,6 +339,20 @@ VMM_API VMM_MUST_USE int vmm_load_kernel(const struct vmm_mem *mem,
 					 const struct vmm_load_kernel_opts *opts,
 					 struct vmm_load_result *out,
 					 struct vmm_error *err);
+
+/**
+ * Fill a buffer with random bytes of the host, for a guest that has no other source when
+ * it starts: an entry #VMM_LOAD_SETUP_RNG_SEED of setup_data, `rng-seed` and `kaslr-seed`
+ * of a device tree. 32 bytes are enough for each; wipe the buffer after use.
+ *
+ * @param[out] buf  room for the bytes; undefined after a failure
+ * @param len       how many, not 0; 4096 at most
+ * @param[out] err  detail on failure
+ * @retval 0        done
+ * @retval -EINVAL  @p len is 0 or above 4096
+ * @retval -ENOSYS  and other codes of getrandom(), as they are
+ */
+VMM_API VMM_MUST_USE int vmm_load_random(void *buf, size_t len, struct vmm_error *err);
 
 /** Where something lies in guest memory. */
 struct vmm_load_range {

@@ -17,6 +17,15 @@ static uint64_t payload_len(const struct vmm_load_setup_data *d)
 	return d->type & SETUP_INDIRECT ? INDIRECT_LEN : d->len;
 }
 
+/* A tree that has its magic number, and is all there. */
+static bool is_tree(const struct vmm_load_setup_data *d)
+{
+	const uint8_t *p = d->data;
+
+	return d->len >= 40 && get_be32(p) == 0xd00dfeed && get_be32(p + 4) >= 40 &&
+	       get_be32(p + 4) <= d->len;
+}
+
 static int check(const struct vmm_mem *mem, const struct vmm_load_setup_data *data,
 		 size_t count, struct vmm_error *err)
 {
@@ -24,6 +33,10 @@ static int check(const struct vmm_mem *mem, const struct vmm_load_setup_data *da
 
 	if (count == 0)
 		return vmm_error_set(err, -EINVAL, "setup_data: an empty list");
+	if (count > VMM_LOAD_SETUP_DATA_MAX)
+		return vmm_error_at(err, -E2BIG, 0, VMM_LOAD_SETUP_DATA_MAX, count,
+				    "setup_data: %zu entries, the limit is %u", count,
+				    VMM_LOAD_SETUP_DATA_MAX);
 	for (size_t i = 0; i < count; i++) {
 		const struct vmm_load_setup_data *d = &data[i];
 		bool indirect = d->type & SETUP_INDIRECT;
@@ -38,6 +51,9 @@ static int check(const struct vmm_mem *mem, const struct vmm_load_setup_data *da
 					    "setup_data: entry %zu at 0x%" PRIx64
 					    " is not in guest memory",
 					    i, d->gpa);
+		if (d->type == VMM_LOAD_SETUP_DTB && !is_tree(d))
+			return vmm_error_at(err, -EBADMSG, i, 40, d->len,
+					    "setup_data: entry %zu is no device tree", i);
 		if (align_up(payload_len(d), 8, &one) ||
 		    __builtin_add_overflow(total, one + HEAD_LEN, &total) ||
 		    total > VMM_LOAD_X86_SETUP_DATA_LEN)
