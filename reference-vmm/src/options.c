@@ -17,7 +17,7 @@ enum {
 	DEFAULT_MEMORY_MIB = 512,
 	DEFAULT_CPUS = 1,
 	OPTIONS_MAX = 32,
-	HELP_COLUMN = 14,
+	HELP_COLUMN = 17,
 };
 
 static int set_kernel(struct machine_desc *desc, const char *value,
@@ -29,6 +29,8 @@ static int set_cmdline(struct machine_desc *desc, const char *value,
 static int set_memory(struct machine_desc *desc, const char *value,
 		      struct vmm_error *err);
 static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_error *err);
+static int set_boot_protocol(struct machine_desc *desc, const char *value,
+			     struct vmm_error *err);
 static int set_kvm(struct machine_desc *desc, const char *value, struct vmm_error *err);
 static int set_force(struct machine_desc *desc, const char *value, struct vmm_error *err);
 
@@ -51,6 +53,9 @@ static const struct run_option {
 	{ "disk", 'd', "FILE[,ro][,direct][,id=ID][,queues=N][,rate=BYTES/S][,iops=N]",
 	  "disk image or block device; may be repeated", set_disk },
 	{ "rng", 0, NULL, "give the guest random numbers (virtio)", set_rng },
+	{ "boot-protocol", 0, "P",
+	  "entry of the kernel: linux64, linux32 or pvh (default: linux64)",
+	  set_boot_protocol },
 	{ "kvm", 0, "PATH", "KVM device (default: /dev/kvm)", set_kvm },
 	{ "force", 0, NULL,
 	  "run on a software KVM, too: bare-metal kernels may work there", set_force },
@@ -138,6 +143,25 @@ static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_err
 
 	desc->cpus = (uint32_t)number;
 	return 0;
+}
+
+static int set_boot_protocol(struct machine_desc *desc, const char *value,
+			     struct vmm_error *err)
+{
+	static const char *const names[] = {
+		[BOOT_LINUX64] = "linux64", [BOOT_LINUX32] = "linux32", [BOOT_PVH] = "pvh"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		desc->boot_protocol = (enum boot_protocol)i;
+		return 0;
+	}
+	return vmm_error_set(err, -EINVAL,
+			     "--boot-protocol: '%.64s' is none of linux64, linux32 and "
+			     "pvh",
+			     value);
 }
 
 static const struct run_option *find_option(int letter)

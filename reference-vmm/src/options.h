@@ -25,6 +25,13 @@ struct disk_desc {
 };
 
 /* What the user asked for: plain data, no pointers into argv. */
+/* How a kernel is entered, on machines that have more than one way. */
+enum boot_protocol {
+	BOOT_LINUX64,
+	BOOT_LINUX32,
+	BOOT_PVH,
+};
+
 struct machine_desc {
 	char kernel[PATH_LEN_MAX];
 	char initrd[PATH_LEN_MAX]; /* empty: none */
@@ -32,6 +39,7 @@ struct machine_desc {
 	char kvm_path[PATH_LEN_MAX];
 	uint64_t memory; /* bytes */
 	uint32_t cpus;
+	enum boot_protocol boot_protocol;
 	bool force; /* try a KVM that cannot boot Linux */
 	uint32_t disk_count;
 	struct disk_desc disks[DISKS_MAX];

@@ -67,12 +67,37 @@ bzimage_boots_with_two_cpus() {
 	has '^fact interrupts .*ttyS0'
 }
 
-vmlinux_boots_with_one_cpu() {
+# Without "quiet" winning, the kernel's log says which make it found.
+vmlinux_boots_by_its_64_bit_entry() {
 	kernel=$vmlinux
-	boot "do=facts" --cpus 1 --memory 256M
+	boot "loglevel=7 do=facts" --memory 256M --boot-protocol linux64
 	kernel=
 	ended "guest powered off"
 	facts 1
+	has 'DMI: libvmm reference-vmm'
+}
+
+vmlinux_boots_by_its_pvh_entry() {
+	kernel=$vmlinux
+	boot "loglevel=7 do=facts do=tables" --cpus 2 --memory 256M --boot-protocol pvh
+	kernel=
+	ended "guest powered off"
+	facts 2
+	has '^fact table FACP'
+	has 'RAMDISK: '
+}
+
+# A vmlinux has no such entry: it is in the code that unpacks it.
+bzimage_boots_by_its_32_bit_entry() {
+	boot "do=facts do=tables" --cpus 2 --memory 256M --boot-protocol linux32
+	ended "guest powered off"
+	facts 2
+	has '^fact table FACP'
+	kernel=$vmlinux
+	boot "do=facts" --memory 256M --boot-protocol linux32
+	kernel=
+	[ "$status" -eq 1 ] || fail "status $status"
+	grep -q 'the kernel has no 32-bit entry' $dir/err || fail "vmlinux by its 32-bit entry"
 }
 
 five_gib_go_around_the_mmio_gap() {

@@ -36,7 +36,8 @@ def refused(status, part, *args, user=None):
 def help_lists_every_option(directory):
     done = vmm("--help")
     tap.equal(done.returncode, 0, "status")
-    for option in ("--kernel", "--initrd", "--cmdline", "--memory", "--cpus"):
+    for option in ("--kernel", "--initrd", "--cmdline", "--memory", "--cpus",
+                   "--boot-protocol"):
         tap.contains(done.stdout, option, "help")
     tap.equal(vmm("run", "--help").stdout, done.stdout, "help of run")
 
@@ -55,6 +56,7 @@ def a_wrong_command_line_is_status_2(directory):
     refused(2, "--kernel needs a value", "run", "--kernel")
     refused(2, "unexpected argument 'more'", "run", "--kernel", "k", "more")
     refused(2, "needs a file name", "run", "--kernel", "")
+    refused(2, "'efi' is none of linux64", "run", "--kernel", "k", "--boot-protocol", "efi")
 
 
 def sizes_and_counts_are_checked(directory):

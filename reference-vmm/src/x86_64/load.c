@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <vmm/acpi.h>
 #include <vmm/kvm-x86.h>
 #include <vmm/loader-x86.h>
+#include <vmm/smbios.h>
 
 #include "../cpu.h"
 #include "../virtio.h"
@@ -149,6 +149,30 @@ static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 	return ret;
 }
 
+/* Make and model, which the guest finds by searching. */
+static int write_smbios(struct machine *machine, const struct vmm_mem *mem,
+			struct vmm_error *err)
+{
+	struct vmm_smbios_machine smbios = VMM_SMBIOS_MACHINE_INIT;
+	struct vmm_load_range ranges[VMM_LOAD_X86_RAM_RANGES];
+	uint8_t tables[4096];
+	size_t len;
+	int ret = vmm_load_x86_ram(machine->desc->memory & ~UINT64_C(0xfff), ranges,
+				   &smbios.memory_count);
+
+	smbios.bios_vendor = smbios.manufacturer = "libvmm";
+	smbios.bios_version = smbios.version = VMM_VERSION;
+	smbios.product = "reference-vmm";
+	smbios.cores_per_socket = machine->desc->cpus;
+	smbios.memory = ranges;
+	if (ret == 0)
+		ret = vmm_smbios_build(&smbios, VMM_LOAD_X86_SMBIOS, tables,
+				       sizeof(tables), &len, err);
+	if (ret == 0)
+		ret = vmm_mem_write(mem, VMM_LOAD_X86_SMBIOS, tables, len);
+	return ret;
+}
+
 /* Seed the guest's random numbers, which else wait for noise that a VM hardly has. */
 static int write_seed(const struct vmm_mem *mem, uint64_t *out_gpa, struct vmm_error *err)
 {
@@ -158,11 +182,10 @@ static int write_seed(const struct vmm_mem *mem, uint64_t *out_gpa, struct vmm_e
 		.data = seed,
 		.len = sizeof(seed),
 	};
-	int ret;
+	int ret = vmm_load_random(seed, sizeof(seed), err);
 
-	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
-		return vmm_error_set(err, -EIO, "no random numbers from the host");
-	ret = vmm_load_x86_setup_data(mem, &data, 1, out_gpa, err);
+	if (ret == 0)
+		ret = vmm_load_x86_setup_data(mem, &data, 1, out_gpa, err);
 	explicit_bzero(seed, sizeof(seed));
 	return ret;
 }
@@ -188,6 +211,9 @@ static int load_images(struct machine *machine, const struct vmm_mem *mem,
 static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 		      struct vmm_load_x86_entry *entry, struct vmm_error *err)
 {
+	static const uint32_t protocols[] = { [BOOT_LINUX64] = VMM_LOAD_X86_LINUX64,
+					      [BOOT_LINUX32] = VMM_LOAD_X86_LINUX32,
+					      [BOOT_PVH] = VMM_LOAD_X86_PVH };
 	struct vmm_load_x86_opts opts = VMM_LOAD_X86_OPTS_INIT;
 	struct vmm_load_result kernel;
 	struct vmm_load_map map;
@@ -199,6 +225,8 @@ static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 	if (ret == 0)
 		ret = write_acpi(machine, mem, err);
 	if (ret == 0)
+		ret = write_smbios(machine, mem, err);
+	if (ret == 0)
 		ret = write_seed(mem, &opts.setup_data_gpa, err);
 	if (ret == 0)
 		ret = vmm_load_x86_reset_vector(mem, POWER_PORT + VMM_SIO_POWER_RESET,
@@ -206,6 +234,7 @@ static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 	if (ret < 0)
 		return ret;
 
+	opts.protocol = protocols[machine->desc->boot_protocol];
 	opts.kernel = &kernel;
 	opts.map = &map;
 	opts.cmdline = machine->desc->cmdline;
