@@ -20,6 +20,7 @@ from .terminal import Terminal, usable
 USAGE = """with-kvm [--native|--nested|--auto] [--arch ARCH] [--cpus N] [--memory MIB]
                 [--timeout S] [--file HOST[:GUEST]]... -- COMMAND [ARG...]
        with-kvm --print-kernel|--print-busybox|--print-modules [--arch ARCH]
+       with-kvm --print-kernel --flavour generic [--arch ARCH]
        with-kvm --probe | --update [--arch ARCH]"""
 
 
@@ -60,6 +61,8 @@ def parser():
                       help="seconds for everything (120); then exit status 124")
     made.add_argument("--file", action="append", default=[], metavar="HOST[:GUEST]",
                       help="take a file or directory along")
+    made.add_argument("--flavour", choices=("cloud", "generic"), default="cloud",
+                      help="of --print-kernel: for virtual or for any machines (cloud)")
     tasks = made.add_mutually_exclusive_group()
     for name, text in (("print-kernel", "print the path of the unpacked vmlinuz"),
                        ("print-busybox", "print the path of the static busybox"),
@@ -86,6 +89,8 @@ def parse(argv):
         raise UsageError("no command; see --help")
     if command and not command[0]:
         raise UsageError("the command's name is empty")
+    if options.flavour != "cloud" and options.task != "print-kernel":
+        raise UsageError("--flavour goes with --print-kernel")
     options.files = [split_file(text) for text in options.file]
     return options, command
 
@@ -107,6 +112,9 @@ def do_task(options):
         reason = probe.why_not(options.arch)
         print(reason or "this machine's KVM can boot Linux")
         return 1 if reason else 0
+    if options.flavour == "generic":
+        print(Packages(options.arch).generic_kernel())
+        return 0
     packages = Packages(options.arch).ensure(update=options.task == "update")
     if options.task != "update":
         print(getattr(packages, options.task.removeprefix("print-")))

@@ -135,6 +135,38 @@ class Packages:
     def busybox(self):
         return self._within(self._busybox, "usr/bin/busybox", "bin/busybox")
 
+    def generic_kernel(self, update=False):
+        """Return the vmlinuz of the kernel for any machine, fetched once.
+
+        It is there to be looked at, so nothing else of its large package is kept.
+        """
+        directory = os.path.join(self.directory, "generic")
+        make_directory(directory)
+        with locked(os.path.join(self.directory, "lock")):
+            for apt in [] if os.listdir(directory) and not update else self._apts(update):
+                if self._fetch_generic(apt, directory):
+                    break
+        found = sorted(os.listdir(directory))
+        if not found:
+            raise Failure(f"apt-get could not provide linux-image-{self._arch}")
+        return os.path.join(directory, found[-1])
+
+    def _fetch_generic(self, apt, directory):
+        depends = apt.field(f"linux-image-{self._arch}", "Depends") or ""
+        image = re.search(r"linux-image-[^ ,|]+", depends)
+        if not image:
+            return False
+        say(f"fetching {image[0]} into {directory}")
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=self.directory) as work:
+            archive = apt.download(image[0], work)
+            pipe = 'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards "./boot/vmlinuz-*"'
+            if not archive or run_tool(["sh", "-c", pipe, "sh", archive, work])[0] != 0:
+                return False
+            boot = os.path.join(work, "boot")
+            for name in os.listdir(boot):
+                os.rename(os.path.join(boot, name), os.path.join(directory, name))
+        return True
+
     def _within(self, package, *places):
         """Return the first place in a package that is there: Debian moved some."""
         paths = [os.path.join(self.directory, package, place) for place in places]
