@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <vmm/loader-x86.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,7 +40,7 @@ static void check(const struct vmm_load_result *r, const struct vmm_load_map *ma
 }
 
 /* The image; then, if it is one, all that follows a load. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_image(const uint8_t *data, size_t size)
 {
 	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
 	struct vmm_load_source source = VMM_LOAD_SOURCE_INIT;
@@ -50,19 +51,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vmm_load_map map;
 	struct vmm_error err;
 
-	if (!mem && make_memory() < 0)
-		return 0;
 	map = empty;
 	source.data = data;
 	source.len = size;
 	opts.map = &map;
 	opts.unpack_max = UINT64_C(8) << 20;
 	if (vmm_load_probe(&source, &probe, &err) < 0)
-		return 0;
+		return;
 	if (vmm_load_kernel(mem, &source, &opts, &result, &err) < 0) {
 		if (memcmp(&map, &empty, sizeof(map)) != 0)
 			__builtin_trap();
-		return 0;
+		return;
 	}
 	check(&result, &map);
 	source.len = size < 4096 ? size : 4096;
@@ -72,6 +71,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	boot.map = &map;
 	if (vmm_load_x86_boot(mem, &boot, &entry, &err) == 0 &&
 	    entry.rip > result.last_gpa)
+		__builtin_trap();
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* 64 KiB may not cost more than a second, whatever is in them. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint64_t start;
+
+	if (size > 65536 || (!mem && make_memory() < 0))
+		return 0;
+	start = cpu_ms();
+	try_image(data, size);
+	if (cpu_ms() - start > 1000)
 		__builtin_trap();
 	return 0;
 }

@@ -21,7 +21,7 @@ struct unpacked {
 };
 
 /* Unpacks [offset, offset + len) of an image. At most @p max bytes come out, and not
- * much more than 512 for each that goes in: more is a bomb, not a kernel. */
+ * much more than 256 for each that goes in: more is a bomb, not a kernel. */
 int load_unpack(const struct load_input *in, uint32_t format, uint64_t offset,
 		uint64_t len, uint64_t max, struct unpacked *out, struct vmm_error *err);
 
