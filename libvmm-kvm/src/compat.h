@@ -53,6 +53,13 @@ struct kvm_compat_pre_fault {
 
 #define KVM_COMPAT_PRE_FAULT _IOWR(KVMIO, 0xd5, struct kvm_compat_pre_fault)
 
+struct kvm_compat_tdx_cmd {
+	__u32 id;
+	__u32 flags;
+	__u64 data;
+	__u64 hw_error;
+};
+
 struct kvm_compat_counter_offset {
 	__u64 counter_offset;
 	__u64 reserved;
@@ -85,6 +92,34 @@ struct kvm_compat_writable_masks {
 #define KVM_COMPAT_ARM64_SVE 4
 /* KVM_REG_ARM64 | KVM_REG_ARM64_SVE | KVM_REG_SIZE_U512 | 0xffff */
 #define KVM_COMPAT_ARM64_SVE_VLS 0x606000000015ffffULL
+
+/* Device attributes of the riscv64 interrupt controller. */
+#define KVM_COMPAT_DEV_AIA 11
+#define KVM_COMPAT_AIA_CONFIG 0
+#define KVM_COMPAT_AIA_CONFIG_MODE 0
+#define KVM_COMPAT_AIA_CONFIG_IDS 1
+#define KVM_COMPAT_AIA_CONFIG_SRCS 2
+#define KVM_COMPAT_AIA_CONFIG_HART_BITS 5
+#define KVM_COMPAT_AIA_MODE_AUTO 2
+#define KVM_COMPAT_AIA_ADDR 1
+#define KVM_COMPAT_AIA_ADDR_APLIC 0
+#define KVM_COMPAT_AIA_ADDR_IMSIC 1
+#define KVM_COMPAT_AIA_CTRL 2
+
+/* The arm64 filter of firmware calls: an attribute of the machine. */
+#define KVM_COMPAT_SMCCC_CTRL 0
+#define KVM_COMPAT_SMCCC_FILTER 0
+
+struct kvm_compat_smccc_filter {
+	__u32 base;
+	__u32 nr_functions;
+	__u8 action;
+	__u8 pad[15];
+};
+
+/* KVM_REG_ARM_PSCI_VERSION, and the sysreg MPIDR_EL1. */
+#define KVM_COMPAT_ARM64_PSCI_VERSION 0x6030000000140000ULL
+#define KVM_COMPAT_ARM64_MPIDR 0x603000000013c005ULL
 
 /* Exits of later kernels, as they lie in the union of struct kvm_run. */
 struct kvm_compat_memory_fault {

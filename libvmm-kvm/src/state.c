@@ -135,16 +135,36 @@ static bool are_regs(const uint8_t *data, size_t len, uint32_t arch)
 	return true;
 }
 
-static bool are_attrs(const uint8_t *data, size_t len, uint32_t arch)
+/* Groups of the device's attributes that hold registers: distributor, redistributors,
+ * CPU interface, line levels; and those of the translation service. */
+static bool is_attr(const struct vmm_kvm_state_attr *a, bool its)
+{
+	if (its ? a->group == 8 : a->group == 6)
+		return a->width == 8;
+	return !its && (a->group == 1 || a->group == 5 || a->group == 7) &&
+	       a->width == 4 && a->value <= UINT32_MAX;
+}
+
+static bool are_attrs_of(const uint8_t *data, size_t len, bool its)
 {
 	struct vmm_kvm_state_attr a;
 
 	for (size_t at = 0; at < len; at += sizeof(a)) {
 		memcpy(&a, data + at, sizeof(a));
-		if (a.width != 8 && (a.width != 4 || a.value > UINT32_MAX))
+		if (!is_attr(&a, its))
 			return false;
 	}
 	return true;
+}
+
+static bool are_attrs(const uint8_t *data, size_t len, uint32_t arch)
+{
+	return are_attrs_of(data, len, false);
+}
+
+static bool are_its_attrs(const uint8_t *data, size_t len, uint32_t arch)
+{
+	return are_attrs_of(data, len, true);
 }
 
 static bool is_gic(const uint8_t *data, size_t len, uint32_t arch)
@@ -207,7 +227,7 @@ static const struct rule rules[] = {
 	{ VMM_KVM_STATE_GIC_REGS, VMM_KVM_STATE_GIC, KVM_ARCH_AARCH64, true,
 	  sizeof(struct vmm_kvm_state_attr), 0, VMM_KVM_STATE_MAX, are_attrs },
 	{ VMM_KVM_STATE_ITS_REGS, VMM_KVM_STATE_GIC, KVM_ARCH_AARCH64, false,
-	  sizeof(struct vmm_kvm_state_attr), 0, VMM_KVM_STATE_MAX, are_attrs },
+	  sizeof(struct vmm_kvm_state_attr), 0, VMM_KVM_STATE_MAX, are_its_attrs },
 };
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };

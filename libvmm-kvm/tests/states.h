@@ -99,9 +99,11 @@ static inline void sample_gic(struct kvm_state_builder *b)
 		{ .group = 6, .width = 8, .attr = 0xc665, .value = 7 },
 	};
 
+	const struct vmm_kvm_state_attr its = { .group = 8, .width = 8, .attr = 0x80 };
+
 	if (kvm_state_add(b, VMM_KVM_STATE_GIC_INFO, info, sizeof(info)) < 0 ||
 	    kvm_state_add(b, VMM_KVM_STATE_GIC_REGS, attrs, sizeof(attrs)) < 0 ||
-	    kvm_state_add(b, VMM_KVM_STATE_ITS_REGS, attrs, sizeof(attrs)) < 0)
+	    kvm_state_add(b, VMM_KVM_STATE_ITS_REGS, &its, sizeof(its)) < 0)
 		assert(false);
 }
 

@@ -12,7 +12,7 @@
 _Static_assert(sizeof(struct vmm_kvm_exit) == 48, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_memory) == 48, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_ioeventfd) == 40, "part of the ABI");
-_Static_assert(sizeof(struct vmm_kvm_x86_topology) == 24, "part of the ABI");
+_Static_assert(sizeof(struct vmm_kvm_x86_topology) == 32, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_x86_boot) == 96, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_arm64_boot) == 24, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_arm64_gic) == 40, "part of the ABI");

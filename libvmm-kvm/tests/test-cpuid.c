@@ -93,20 +93,27 @@ static void one_processor_has_no_threads(void **state)
 static void impossible_topologies_change_nothing(void **state)
 {
 	static const struct {
-		uint32_t cpu, count, threads;
-	} cases[] = { { 0, 0, 1 },	   { 1, 1, 1 },		 { 0, 256, 1 },
-		      { 0, 4, 0 },	   { 0, 6, 3 },		 { 0, 3, 2 },
-		      { 0, 16, 16 },	   { UINT32_MAX, 4, 1 }, { 0, 4, 1u << 31 },
-		      { 0, UINT32_MAX, 1 } };
+		uint32_t cpu, count, threads, packages;
+	} cases[] = {
+		{ 0, 0, 1, 1 },	  { 1, 1, 1, 1 },	   { 0, 4097, 1, 1 },
+		{ 0, 4, 0, 1 },	  { 0, 6, 3, 1 },	   { 0, 3, 2, 1 },
+		{ 0, 16, 16, 1 }, { UINT32_MAX, 4, 1, 1 }, { 0, 4, 1u << 31, 1 },
+		{ 0, 4, 1, 3 },	  { 0, 4, 1, 8 },	   { 0, 4, 1, UINT32_MAX },
+		{ 0, 6, 2, 2 },	  { 0, UINT32_MAX, 1, 1 },
+	};
 
 	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
 		struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
 		CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+		uint32_t id = 7;
 
 		t.cpu = cases[i].cpu;
 		t.cpu_count = cases[i].count;
 		t.threads_per_core = cases[i].threads;
+		t.package_count = cases[i].packages;
 		assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), -EINVAL);
+		assert_int_equal(vmm_kvm_x86_topology_get_apic_id(&t, &id), -EINVAL);
+		assert_int_equal(id, 7);
 		assert_int_equal(vmm_kvm_x86_cpuid_get_count(cpuid),
 				 VMM_ARRAY_LEN(intel));
 		for (size_t j = 0; j < VMM_ARRAY_LEN(intel); j++)
@@ -126,6 +133,111 @@ static void the_largest_package_fits_its_fields(void **state)
 	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx, 0xfeff0800);
 	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 26, 63);
 	assert_int_equal((vmm_kvm_x86_cpuid_find(cpuid, 4, 3)->eax >> 14) & 0xfff, 255);
+}
+
+/* Two packages of six: ids of three bits and one above. */
+static void packages_begin_at_a_power_of_two(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	uint32_t seen[12], id = 0;
+
+	t.cpu_count = 12;
+	t.threads_per_core = 2;
+	t.package_count = 2;
+	for (t.cpu = 0; t.cpu < 12; t.cpu++) {
+		CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+		const struct kvm_cpuid_entry2 *e;
+
+		assert_int_equal(vmm_kvm_x86_topology_get_apic_id(&t, &id), 0);
+		assert_int_equal(id, t.cpu < 6 ? t.cpu : 8 + t.cpu - 6);
+		for (uint32_t i = 0; i < t.cpu; i++)
+			assert_int_not_equal(seen[i], id);
+		seen[t.cpu] = id;
+		assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->ebx,
+				 id << 24 | 8u << 16 | 0x800);
+		e = vmm_kvm_x86_cpuid_find(cpuid, 0xb, 1);
+		assert_int_equal(e->eax, 3);
+		assert_int_equal(e->ebx, 6);
+		assert_int_equal(e->edx, id);
+		/* Shifted by its width, an id names the package. */
+		assert_int_equal(e->edx >> e->eax, t.cpu / 6);
+		e = vmm_kvm_x86_cpuid_find(cpuid, 4, 3);
+		assert_int_equal((e->eax >> 14) & 0xfff, 7);
+	}
+	/* One processor in each of two packages are more than one. */
+	t.cpu = 1;
+	t.cpu_count = 2;
+	t.threads_per_core = 1;
+	{
+		CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+
+		assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+		assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 1, 0)->edx & 1u << 28,
+				 1u << 28);
+	}
+}
+
+static void amd_packages_are_nodes(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(amd, VMM_ARRAY_LEN(amd));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu = 7;
+	t.cpu_count = 8;
+	t.threads_per_core = 2;
+	t.package_count = 2;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001e, 0);
+	assert_int_equal(e->eax, 7);
+	assert_int_equal(e->ebx, 0x0101);
+	assert_int_equal(e->ecx, 1);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0)->ecx, 0x2003);
+}
+
+static void more_processors_than_8_bits_need_x2apic(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	CPUID_CLEANUP *cpuid = list_of(intel, VMM_ARRAY_LEN(intel));
+	CPUID_CLEANUP *old = list_of(amd, VMM_ARRAY_LEN(amd));
+	const struct kvm_cpuid_entry2 *e;
+
+	t.cpu_count = VMM_KVM_X86_TOPOLOGY_CPUS_MAX;
+	t.cpu = 4095;
+	t.threads_per_core = 8;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(cpuid, &t), 0);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 1, 0);
+	assert_int_equal(e->ebx, 0xffff0800);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->edx, 4095);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(cpuid, 0xb, 0)->eax, 3);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 0x1f, 1);
+	assert_int_equal(e->eax, 12);
+	assert_int_equal(e->ebx, 4096);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 4, 3);
+	assert_int_equal((e->eax >> 14) & 0xfff, 4095);
+	assert_int_equal(e->eax >> 26, 63);
+	/* The first 255 can be anywhere. */
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(old, &t), -EOPNOTSUPP);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(old, 0x80000008, 0)->ecx, 0x703f);
+	t.cpu = 254;
+	assert_int_equal(vmm_kvm_x86_cpuid_set_topology(old, &t), 0);
+	assert_int_equal(vmm_kvm_x86_cpuid_find(old, 0x80000008, 0)->ecx, 0xc0ff);
+}
+
+/* A caller that was compiled when the structure ended before the packages. */
+static void an_older_topology_is_one_package(void **state)
+{
+	struct vmm_kvm_x86_topology t = VMM_KVM_X86_TOPOLOGY_INIT;
+	uint32_t id = 0;
+
+	t.size = offsetof(struct vmm_kvm_x86_topology, package_count);
+	t.package_count = 77;
+	t.reserved2_ = 77;
+	t.cpu = 5;
+	t.cpu_count = 6;
+	assert_int_equal(vmm_kvm_x86_topology_get_apic_id(&t, &id), 0);
+	assert_int_equal(id, 5);
 }
 
 static void a_copy_goes_its_own_way(void **state)
@@ -225,6 +337,10 @@ int main(void)
 		cmocka_unit_test(one_processor_has_no_threads),
 		cmocka_unit_test(impossible_topologies_change_nothing),
 		cmocka_unit_test(the_largest_package_fits_its_fields),
+		cmocka_unit_test(packages_begin_at_a_power_of_two),
+		cmocka_unit_test(amd_packages_are_nodes),
+		cmocka_unit_test(more_processors_than_8_bits_need_x2apic),
+		cmocka_unit_test(an_older_topology_is_one_package),
 		cmocka_unit_test(a_copy_goes_its_own_way),
 		cmocka_unit_test(a_full_list_stays_as_it_was),
 		cmocka_unit_test(lists_grow_until_they_fit_or_are_absurd),

@@ -230,6 +230,10 @@ static void contents_are_looked_at(void **state)
 		{ 6, VMM_KVM_STATE_GIC_REGS, 4, 0 },
 		{ 6, VMM_KVM_STATE_GIC_REGS, 4, 16 },
 		{ 6, VMM_KVM_STATE_GIC_REGS, 20, 1 },
+		{ 6, VMM_KVM_STATE_GIC_REGS, 0, 4 },
+		{ 6, VMM_KVM_STATE_GIC_REGS, 0, 8 },
+		{ 6, VMM_KVM_STATE_GIC_REGS, 24, 1 },
+		{ 6, VMM_KVM_STATE_ITS_REGS, 0, 1 },
 		{ 6, VMM_KVM_STATE_ITS_REGS, 4, 5 },
 	};
 

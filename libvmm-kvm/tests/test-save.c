@@ -421,6 +421,7 @@ static void hosts_differ(void **state)
 	FAKE_MACHINE m = x86_machine();
 	STATE_CLEANUP *large = NULL, *s = NULL, *spoilt = NULL;
 	uint8_t bytes[SAMPLE_MAX];
+	const void *data;
 	size_t len, at;
 
 	/* An area that is larger there, with nothing in it or with something. */
@@ -428,9 +429,9 @@ static void hosts_differ(void **state)
 	assert_int_equal(vmm_kvm_vcpu_save(m.vcpu, m.kvm, &large, NULL), 0);
 	xsave_size = 0;
 	assert_int_equal(vmm_kvm_vcpu_restore(m.vcpu, large, NULL), 0);
-	memcpy(bytes, vmm_kvm_state_get_data(large, &len), 6144);
+	data = vmm_kvm_state_get_data(large, &len);
 	assert_true(len < sizeof(bytes));
-	memcpy(bytes, vmm_kvm_state_get_data(large, &len), len);
+	memcpy(bytes, data, len);
 	at = sample_offset(bytes, len, VMM_KVM_STATE_XSAVE);
 	bytes[at + 16 + 4096 + 63] = 1;
 	assert_int_equal(vmm_kvm_state_parse(bytes, len, &spoilt, NULL), 0);
@@ -583,6 +584,7 @@ static void routes_replace_what_was_there(void **state)
 	struct kvm_irq_routing_entry entries[8];
 	uint8_t bytes[SAMPLE_MAX];
 	uint32_t type = 99;
+	const void *data;
 	size_t len;
 
 	assert_int_equal(vmm_kvm_routes_new(m.vm, &a), 0);
@@ -600,7 +602,9 @@ static void routes_replace_what_was_there(void **state)
 	assert_int_equal(vmm_kvm_routes_get(b, entries, 8), 3);
 	assert_int_equal(entries[1].u.irqchip.pin, 1);
 	/* Entries that the table would not take. */
-	memcpy(bytes, vmm_kvm_state_get_data(s, &len), 200);
+	data = vmm_kvm_state_get_data(s, &len);
+	assert_true(len <= sizeof(bytes));
+	memcpy(bytes, data, len);
 	memcpy(bytes + AT_FIRST_DATA + 4, &type, sizeof(type));
 	assert_int_equal(vmm_kvm_state_parse(bytes, len, &bad, NULL), 0);
 	assert_int_equal(vmm_kvm_vm_restore(m.vm, bad, &opts, NULL), -EINVAL);

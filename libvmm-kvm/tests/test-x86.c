@@ -541,6 +541,49 @@ static int answer_foreign(int fd, unsigned long request, void *arg)
 	}
 }
 
+static int answer_encrypted(int fd, unsigned long request, void *arg)
+{
+	struct kvm_sev_cmd *sev = arg;
+	struct {
+		uint32_t id, flags;
+		uint64_t data, hw_error;
+	} *tdx = arg;
+
+	if (request != KVM_MEMORY_ENCRYPT_OP)
+		return -ENOSYS;
+	if (sev->id == KVM_SEV_LAUNCH_START) {
+		assert_int_equal(sev->sev_fd, 9);
+		assert_int_equal(sev->data, 0x1000);
+		sev->error = 22;
+		return -EIO;
+	}
+	assert_int_equal(tdx->id, 1000);
+	assert_int_equal(tdx->flags, 3);
+	assert_int_equal(tdx->data, 77);
+	tdx->hw_error = UINT64_C(0xc000010000000000);
+	return 0;
+}
+
+static void commands_of_encrypted_machines_have_their_own_errors(void **state)
+{
+	FAKE_MACHINE m = fake_machine();
+	uint32_t fw = 0;
+	uint64_t hw = 0;
+
+	fake.answer = answer_encrypted;
+	assert_int_equal(
+	    vmm_kvm_vm_sev_op(m.vm, 9, KVM_SEV_LAUNCH_START, (void *)0x1000, &fw), -EIO);
+	assert_int_equal(fw, 22);
+	assert_int_equal(
+	    vmm_kvm_vm_sev_op(m.vm, 9, KVM_SEV_LAUNCH_START, (void *)0x1000, NULL), -EIO);
+	assert_int_equal(vmm_kvm_vm_tdx_op(m.vm, 1000, 3, 77, &hw), 0);
+	assert_true(hw == UINT64_C(0xc000010000000000));
+	hw = 0;
+	assert_int_equal(vmm_kvm_vcpu_tdx_op(m.vcpu, 1000, 3, 77, &hw), 0);
+	assert_true(hw == UINT64_C(0xc000010000000000));
+	assert_int_equal(vmm_kvm_vcpu_tdx_op(m.vcpu, 1000, 3, 77, NULL), 0);
+}
+
 static void other_interfaces_go_through(void **state)
 {
 	const struct kvm_xen_hvm_config config = { 0 };
@@ -668,6 +711,7 @@ int main(void)
 		cmocka_unit_test(registers_are_described),
 		cmocka_unit_test(a_nested_state_is_as_long_as_it_says),
 		cmocka_unit_test(a_filter_of_events_is_bounded),
+		cmocka_unit_test(commands_of_encrypted_machines_have_their_own_errors),
 		cmocka_unit_test(other_interfaces_go_through),
 		cmocka_unit_test(thin_calls_ask_what_they_are_named_after),
 		cmocka_unit_test(the_probe_believes_only_the_right_result),

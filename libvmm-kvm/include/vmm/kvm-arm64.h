@@ -13,6 +13,7 @@
  */
 
 #include <vmm/kvm-device.h>
+#include <vmm/kvm-state.h>
 #include <vmm/kvm.h>
 
 VMM_BEGIN_DECLS
@@ -99,6 +100,25 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_setup(struct vmm_kvm_vcpu *vcpu,
 						  struct vmm_error *err);
 
 /**
+ * Choose the version of PSCI that a vCPU sees, before its first run; for all vCPUs the
+ * same.
+ *
+ * @param vcpu   the vCPU, initialised
+ * @param major  0 or 1
+ * @param minor  such as 2 for 0.2, 1 for 1.1
+ * @retval 0            done
+ * @retval -EINVAL      the kernel has no such version, or a number above 65535
+ * @retval -EOPNOTSUPP  not an arm64 host
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_set_psci(struct vmm_kvm_vcpu *vcpu,
+						     uint32_t major, uint32_t minor);
+
+/** Read the version of PSCI. @param[out] out major << 16 | minor @retval 0 done @retval
+ * -EOPNOTSUPP not an arm64 host */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_get_psci(struct vmm_kvm_vcpu *vcpu,
+						     uint32_t *out);
+
+/**
  * Give a vCPU a performance monitor: it must have been initialised with the feature.
  *
  * @param vcpu  the vCPU
@@ -179,6 +199,70 @@ VMM_API void vmm_kvm_arm64_gic_close(struct vmm_kvm_arm64_gic_device *gic);
  * @retval -EBUSY   a vCPU runs already
  */
 VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_start(struct vmm_kvm_arm64_gic_device *gic);
+
+/**
+ * Save an interrupt controller of version 3, with its translation service: the kernel
+ * writes pending interrupts and the service's tables to guest memory, so this comes
+ * before guest memory is saved.
+ *
+ * @param gic       the controller, started
+ * @param vcpus     every vCPU of the machine, none of which runs
+ * @param count     how many
+ * @param[out] out  the state, to be released with vmm_kvm_state_free()
+ * @param[out] err  the register that failed; may be NULL
+ * @retval 0            done
+ * @retval -EINVAL      no vCPU
+ * @retval -EOPNOTSUPP  version 2, or not an arm64 host
+ * @retval -EBUSY       a vCPU runs
+ * @retval -ENOMEM      out of memory
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_save(struct vmm_kvm_arm64_gic_device *gic,
+						struct vmm_kvm_vcpu *const *vcpus,
+						size_t count, struct vmm_kvm_state **out,
+						struct vmm_error *err);
+
+/**
+ * Restore an interrupt controller that was made like the saved one, after guest memory
+ * and vCPUs.
+ *
+ * @param gic       the controller, started
+ * @param state     the state
+ * @param[out] err  the register that failed; may be NULL
+ * @retval 0            done
+ * @retval -EINVAL      not the state of such a controller, or a value that the kernel
+ *                      refuses
+ * @retval -EOPNOTSUPP  version 2, or not an arm64 host
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_arm64_gic_restore(struct vmm_kvm_arm64_gic_device *gic,
+						   const struct vmm_kvm_state *state,
+						   struct vmm_error *err);
+
+/** What KVM does with a firmware call: handle it, deny it, make it a hypercall exit. */
+enum vmm_kvm_arm64_smccc_action {
+	VMM_KVM_ARM64_SMCCC_HANDLE = 0,
+	VMM_KVM_ARM64_SMCCC_DENY = 1,
+	VMM_KVM_ARM64_SMCCC_EXIT = 2,
+};
+
+/**
+ * Say what happens to a range of firmware calls (SMCCC function ids; PSCI is 0x84000000
+ * to 0x8400001f and 0xc4000000 to 0xc400001f), before any vCPU runs. Ranges must not
+ * overlap.
+ *
+ * @param vm      the machine
+ * @param first   first function id
+ * @param count   how many
+ * @param action  enum vmm_kvm_arm64_smccc_action
+ * @retval 0            done
+ * @retval -EINVAL      unknown action, empty or wrapping range
+ * @retval -EEXIST      it overlaps another one
+ * @retval -EBUSY       a vCPU has run
+ * @retval -ENXIO       the kernel cannot (before 6.4)
+ * @retval -EOPNOTSUPP  not an arm64 host
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_arm64_filter_smccc(struct vmm_kvm_vm *vm,
+						       uint32_t first, uint32_t count,
+						       uint32_t action);
 
 /** Shift the counters of all vCPUs by an offset. @retval 0 done @retval -ENOTTY the
  * kernel cannot (before 6.4) */

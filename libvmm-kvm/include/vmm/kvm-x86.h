@@ -229,6 +229,42 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_xen_attr(struct vmm_kvm_vcpu *vcpu,
  */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_encrypt_op(struct vmm_kvm_vm *vm, void *op);
 
+/**
+ * Do a command of AMD's SEV, SEV-ES or SEV-SNP.
+ *
+ * @param vm                   the machine
+ * @param sev_fd               /dev/sev, borrowed
+ * @param id                   `KVM_SEV_*`
+ * @param[in,out] data         the command's own structure; NULL for one without
+ * @param[out] out_fw_error    what the firmware said, set in any case; may be NULL
+ * @retval 0        done
+ * @retval -ENOTTY  this host cannot do that
+ * @retval -EIO     the firmware refused: see @p out_fw_error
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_sev_op(struct vmm_kvm_vm *vm, int sev_fd, uint32_t id,
+					   void *data, uint32_t *out_fw_error);
+
+/**
+ * Do a command of Intel's TDX for a machine.
+ *
+ * @param vm                 the machine
+ * @param id                 `KVM_TDX_*`
+ * @param flags              as the command says
+ * @param[in,out] data       the command's own structure or number
+ * @param[out] out_hw_error  what the TDX module said, set in any case; may be NULL
+ * @retval 0        done
+ * @retval -ENOTTY  this host cannot do that
+ * @retval -EIO     the module refused: see @p out_hw_error
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vm_tdx_op(struct vmm_kvm_vm *vm, uint32_t id,
+					   uint32_t flags, uint64_t data,
+					   uint64_t *out_hw_error);
+
+/** Do a command of Intel's TDX for a vCPU; as vmm_kvm_vm_tdx_op(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_tdx_op(struct vmm_kvm_vcpu *vcpu, uint32_t id,
+					     uint32_t flags, uint64_t data,
+					     uint64_t *out_hw_error);
+
 /** Pin memory that an encrypted machine uses: @p host is page-aligned. @retval 0 done
  *  @retval -ENOTTY this host cannot do that @retval -EINVAL not an encrypted machine */
 VMM_API VMM_MUST_USE int vmm_kvm_vm_add_encrypted(struct vmm_kvm_vm *vm, void *host,
@@ -579,17 +615,21 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_cpuid(struct vmm_kvm_vcpu *vcpu,
 VMM_API VMM_MUST_USE int vmm_kvm_vcpu_get_cpuid(struct vmm_kvm_vcpu *vcpu,
 						struct vmm_kvm_x86_cpuid **out);
 
-/** Most vCPUs of a topology: the ids of 8-bit APICs, but for the broadcast. */
+/** Most vCPUs whose APIC ids have 8 bits: 255 is the broadcast. Above, a guest needs
+ *  x2APICs, and KVM the KVM_CAP_X2APIC_API flags. */
 #define VMM_KVM_X86_CPUS_MAX 255u
 
-/** Where a vCPU stands among its like: one package with cores of equal threads. */
+/** Most vCPUs of a topology. */
+#define VMM_KVM_X86_TOPOLOGY_CPUS_MAX 4096u
+
+/** Where a vCPU stands among its like: equal packages with cores of equal threads. */
 struct vmm_kvm_x86_topology {
 	/** Size of this structure. */
 	size_t size;
-	/** Number of this vCPU from 0, which is its APIC id as well: give it to
-	 *  vmm_kvm_vcpu_open() and to the MADT. */
+	/** Number of this vCPU from 0, below `cpu_count`. In one package that is its APIC
+	 *  id as well; else see vmm_kvm_x86_topology_get_apic_id(). */
 	uint32_t cpu;
-	/** vCPUs in the package, 1 to #VMM_KVM_X86_CPUS_MAX. */
+	/** vCPUs in all packages, 1 to #VMM_KVM_X86_TOPOLOGY_CPUS_MAX. */
 	uint32_t cpu_count;
 	/** Threads of a core: 1, 2, 4 or 8. */
 	uint32_t threads_per_core;
@@ -598,16 +638,31 @@ struct vmm_kvm_x86_topology {
 	bool tsc_deadline;
 	/** Zero. */
 	uint8_t reserved_[3];
+	/** Packages (sockets); 0 is 1. They have the same number of cores. */
+	uint32_t package_count;
+	/** Zero. */
+	uint32_t reserved2_;
 };
 
 /** Defaults: the only vCPU. */
-#define VMM_KVM_X86_TOPOLOGY_INIT                                    \
-	{                                                            \
-		sizeof(struct vmm_kvm_x86_topology), 0, 1, 1, false, \
-		{                                                    \
-			0, 0, 0                                      \
-		}                                                    \
+#define VMM_KVM_X86_TOPOLOGY_INIT                                                      \
+	{                                                                              \
+		sizeof(struct vmm_kvm_x86_topology), 0, 1, 1, false, { 0, 0, 0 }, 1, 0 \
 	}
+
+/**
+ * Tell the APIC id of a vCPU: give it to vmm_kvm_vcpu_open() and to the MADT. Ids are
+ * packed within a package and begin at a power of two in each, as processors do it. A
+ * pure function.
+ *
+ * @param topology  the vCPU
+ * @param[out] out  its id
+ * @retval 0        done
+ * @retval -EINVAL  a topology that cannot be
+ * @retval -E2BIG   unknown structure tail
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_x86_topology_get_apic_id(
+    const struct vmm_kvm_x86_topology *topology, uint32_t *out);
 
 /**
  * Make the CPUID of one vCPU of what the host offers: say that there is a hypervisor,
@@ -616,10 +671,11 @@ struct vmm_kvm_x86_topology {
  *
  * @param cpuid     the list, changed in place; left as it was on failure
  * @param topology  the vCPU
- * @retval 0        done
- * @retval -EINVAL  a topology that cannot be
- * @retval -E2BIG   unknown structure tail, or too many entries
- * @retval -ENOMEM  out of memory
+ * @retval 0            done
+ * @retval -EINVAL      a topology that cannot be
+ * @retval -EOPNOTSUPP  an APIC id above 254 where the list has no x2APIC
+ * @retval -E2BIG       unknown structure tail, or too many entries
+ * @retval -ENOMEM      out of memory
  */
 VMM_API VMM_MUST_USE int vmm_kvm_x86_cpuid_set_topology(
     struct vmm_kvm_x86_cpuid *cpuid, const struct vmm_kvm_x86_topology *topology);
@@ -705,7 +761,7 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_set_boot_regs(struct vmm_kvm_vcpu *vcpu,
  * with its topology, MSRs as after a reset by firmware (those that the host lacks are
  * left out), FPU, the local APIC's LINT pins if it is in the kernel, and the boot state.
  *
- * @param vcpu      the vCPU; its id must be @ref vmm_kvm_x86_topology.cpu
+ * @param vcpu      the vCPU; its id must be vmm_kvm_x86_topology_get_apic_id()
  * @param cpuid     what the host offers, from vmm_kvm_get_supported_cpuid(); not changed
  * @param topology  where the vCPU stands
  * @param boot      state of the first vCPU; NULL for the others, which wait until the

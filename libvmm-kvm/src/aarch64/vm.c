@@ -5,15 +5,10 @@
 #include <vmm/kvm-arm64.h>
 
 #include "compat.h"
+#include "gic.h"
 #include "internal.h"
 
 #define PLACE_ALIGN UINT64_C(0x10000)
-
-struct vmm_kvm_arm64_gic_device {
-	struct vmm_kvm_device *gic;
-	/* NULL without a translation service. */
-	struct vmm_kvm_device *its;
-};
 
 uint32_t vmm_kvm_get_host_ipa_limit(const struct vmm_kvm *kvm)
 {
@@ -108,6 +103,8 @@ int vmm_kvm_arm64_gic_open(struct vmm_kvm_vm *vm, const struct vmm_kvm_arm64_gic
 	if (!device)
 		return vmm_error_set(err, -ENOMEM,
 				     "no memory for an interrupt controller");
+	device->version = g.version;
+	device->irq_count = g.irq_count;
 	ret = open_all(vm, &g, device, err);
 	if (ret < 0) {
 		vmm_kvm_arm64_gic_close(device);

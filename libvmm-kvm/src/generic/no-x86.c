@@ -127,6 +127,30 @@ int vmm_kvm_vm_encrypt_op(struct vmm_kvm_vm *vm, void *op)
 	return -EOPNOTSUPP;
 }
 
+int vmm_kvm_vm_sev_op(struct vmm_kvm_vm *vm, int sev_fd, uint32_t id, void *data,
+		      uint32_t *out_fw_error)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vm_tdx_op(struct vmm_kvm_vm *vm, uint32_t id, uint32_t flags, uint64_t data,
+		      uint64_t *out_hw_error)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_vcpu_tdx_op(struct vmm_kvm_vcpu *vcpu, uint32_t id, uint32_t flags,
+			uint64_t data, uint64_t *out_hw_error)
+{
+	return -EOPNOTSUPP;
+}
+
+int vmm_kvm_x86_topology_get_apic_id(const struct vmm_kvm_x86_topology *topology,
+				     uint32_t *out)
+{
+	return -EOPNOTSUPP;
+}
+
 int vmm_kvm_vm_add_encrypted(struct vmm_kvm_vm *vm, void *host, uint64_t len)
 {
 	return -EOPNOTSUPP;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <vmm/kvm-x86.h>
 
+#include "compat.h"
 #include "internal.h"
 
 int vmm_kvm_vm_set_tsc_khz(struct vmm_kvm_vm *vm, uint32_t khz)
@@ -60,6 +61,44 @@ int vmm_kvm_vcpu_set_xen_attr(struct vmm_kvm_vcpu *vcpu,
 int vmm_kvm_vm_encrypt_op(struct vmm_kvm_vm *vm, void *op)
 {
 	return kvm_ioctl_zero(vm->sys, vm->fd, KVM_MEMORY_ENCRYPT_OP, op);
+}
+
+int vmm_kvm_vm_sev_op(struct vmm_kvm_vm *vm, int sev_fd, uint32_t id, void *data,
+		      uint32_t *out_fw_error)
+{
+	struct kvm_sev_cmd cmd = {
+		.id = id,
+		.data = (uintptr_t)data,
+		.sev_fd = (__u32)sev_fd,
+	};
+	int ret = kvm_ioctl_zero(vm->sys, vm->fd, KVM_MEMORY_ENCRYPT_OP, &cmd);
+
+	if (out_fw_error)
+		*out_fw_error = cmd.error;
+	return ret;
+}
+
+static int tdx_op(const struct kvm_sys *sys, int fd, uint32_t id, uint32_t flags,
+		  uint64_t data, uint64_t *out_hw_error)
+{
+	struct kvm_compat_tdx_cmd cmd = { .id = id, .flags = flags, .data = data };
+	int ret = kvm_ioctl_zero(sys, fd, KVM_MEMORY_ENCRYPT_OP, &cmd);
+
+	if (out_hw_error)
+		*out_hw_error = cmd.hw_error;
+	return ret;
+}
+
+int vmm_kvm_vm_tdx_op(struct vmm_kvm_vm *vm, uint32_t id, uint32_t flags, uint64_t data,
+		      uint64_t *out_hw_error)
+{
+	return tdx_op(vm->sys, vm->fd, id, flags, data, out_hw_error);
+}
+
+int vmm_kvm_vcpu_tdx_op(struct vmm_kvm_vcpu *vcpu, uint32_t id, uint32_t flags,
+			uint64_t data, uint64_t *out_hw_error)
+{
+	return tdx_op(vcpu->sys, vcpu->fd, id, flags, data, out_hw_error);
 }
 
 static int region(struct vmm_kvm_vm *vm, unsigned long request, void *host, uint64_t len)

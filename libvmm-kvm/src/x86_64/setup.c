@@ -116,10 +116,15 @@ int vmm_kvm_vcpu_setup(struct vmm_kvm_vcpu *vcpu, const struct vmm_kvm_x86_cpuid
 		       const struct vmm_kvm_x86_topology *topology,
 		       const struct vmm_kvm_x86_boot *boot, struct vmm_error *err)
 {
+	uint32_t id = 0;
 	int ret;
 
-	if (topology->size < sizeof(*topology) || topology->cpu != vcpu->id)
-		return vmm_error_at(err, -EINVAL, vcpu->id, vcpu->id, topology->cpu,
+	ret = vmm_kvm_x86_topology_get_apic_id(topology, &id);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "vCPU %u: a topology that cannot be",
+				     vcpu->id);
+	if (id != vcpu->id)
+		return vmm_error_at(err, -EINVAL, vcpu->id, vcpu->id, id,
 				    "vCPU %u is not the one of the topology", vcpu->id);
 	/* CPUID comes first: since Linux 6.13 an MSR that it does not have cannot be set.
 	 */

@@ -23,14 +23,21 @@
 #define ECX_CMP_LEGACY BIT(1)
 #define ECX_TOPOEXT BIT(22)
 
+/* The largest id of an APIC that has 8 bits for it: 255 is all of them. */
+#define XAPIC_ID_MAX 254u
+
 /* Level types of leaves 0xb and 0x1f */
 #define LEVEL_SMT 1u
 #define LEVEL_CORE 2u
 
-/* APIC ids are packed: thread number in the low bits, core number above. */
+/* APIC ids: thread number in the low bits, core number above, then the package. */
 struct layout {
-	uint32_t id, cpus, threads;
-	/* Width of the thread number and of both. */
+	/* Of the vCPU: its APIC id, the number of its package, its number in there. */
+	uint32_t id, package, cpu;
+	/* vCPUs of a package, and in all. */
+	uint32_t cpus, all;
+	uint32_t threads;
+	/* Width of the thread number, and of it with the core number. */
 	uint32_t thread_bits, package_bits;
 };
 
@@ -46,6 +53,12 @@ static void replace(uint32_t *reg, uint32_t shift, uint32_t width, uint32_t valu
 	*reg = (*reg & ~mask) | ((value << shift) & mask);
 }
 
+/* The number of a field that is too narrow for it is the largest it can have. */
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+	return value < limit ? value : limit;
+}
+
 static void set_leaf_1(struct vmm_kvm_x86_cpuid *cpuid, const struct layout *at,
 		       bool tsc_deadline)
 {
@@ -58,11 +71,12 @@ static void set_leaf_1(struct vmm_kvm_x86_cpuid *cpuid, const struct layout *at,
 	if (tsc_deadline)
 		e->ecx |= ECX_TSC_DEADLINE;
 	e->edx &= ~EDX_HTT;
-	if (at->cpus > 1)
+	if (at->all > 1)
 		e->edx |= EDX_HTT;
 	if ((e->ebx & 0xff00) == 0)
 		e->ebx |= CLFLUSH_64;
-	replace(&e->ebx, 24, 8, at->id);
+	/* The low 8 bits; the rest is in the leaves of levels. */
+	replace(&e->ebx, 24, 8, at->id & 0xff);
 	/* Logical processors that the package has room for: 8 bits, so 256 cannot be
 	 * said. */
 	replace(&e->ebx, 16, 8, at->package_bits < 8 ? BIT(at->package_bits) : 255);
@@ -94,9 +108,7 @@ static void set_caches(struct vmm_kvm_x86_cpuid *cpuid, uint32_t function,
 			(level < 3 ? BIT(at->thread_bits) : BIT(at->package_bits)) - 1);
 		if (cores)
 			replace(&e->eax, 26, 6,
-				at->package_bits - at->thread_bits < 6
-				    ? BIT(at->package_bits - at->thread_bits) - 1
-				    : 63);
+				at_most(BIT(at->package_bits - at->thread_bits) - 1, 63));
 	}
 }
 
@@ -159,57 +171,82 @@ static void set_amd(struct vmm_kvm_x86_cpuid *cpuid, const struct layout *at)
 	}
 	e = vmm_kvm_x86_cpuid_find(cpuid, 0x80000008, 0);
 	if (e) {
-		replace(&e->ecx, 0, 8, at->cpus - 1);
+		replace(&e->ecx, 0, 8, at_most(at->cpus - 1, 255));
 		replace(&e->ecx, 12, 4, at->package_bits);
 	}
 	e = vmm_kvm_x86_cpuid_find(cpuid, 0x8000001e, 0);
 	if (e && topoext) {
 		e->eax = at->id;
-		replace(&e->ebx, 0, 8, at->id >> at->thread_bits);
+		replace(&e->ebx, 0, 8, (at->cpu >> at->thread_bits) & 0xff);
 		replace(&e->ebx, 8, 8, at->threads - 1);
-		/* Node 0 of one. */
-		e->ecx = 0;
+		/* One node in each package. */
+		e->ecx = at->package & 0xff;
 		e->edx = 0;
 	}
 	set_caches(cpuid, 0x8000001d, at, false);
 }
 
-static int check(const struct vmm_kvm_x86_topology *t)
+static int read_layout(const struct vmm_kvm_x86_topology *topology,
+		       struct vmm_kvm_x86_topology *t, struct layout *at)
 {
 	static const uint8_t zero[sizeof(t->reserved_)];
+	uint32_t packages;
+	int ret = kvm_options_read(t, sizeof(*t), topology);
 
-	if (t->cpu_count == 0 || t->cpu_count > VMM_KVM_X86_CPUS_MAX ||
-	    t->cpu >= t->cpu_count)
+	if (ret < 0)
+		return ret;
+	packages = t->package_count > 0 ? t->package_count : 1;
+	if (t->cpu_count == 0 || t->cpu_count > VMM_KVM_X86_TOPOLOGY_CPUS_MAX ||
+	    t->cpu >= t->cpu_count || t->cpu_count % packages != 0)
 		return -EINVAL;
-	if (t->threads_per_core == 0 || t->threads_per_core > 8 ||
-	    (t->threads_per_core & (t->threads_per_core - 1)) != 0 ||
-	    t->cpu_count % t->threads_per_core != 0)
+	memset(at, 0, sizeof(*at));
+	at->all = t->cpu_count;
+	at->cpus = t->cpu_count / packages;
+	at->threads = t->threads_per_core;
+	if (at->threads == 0 || at->threads > 8 ||
+	    (at->threads & (at->threads - 1)) != 0 || at->cpus % at->threads != 0)
 		return -EINVAL;
-	return memcmp(t->reserved_, zero, sizeof(zero)) == 0 ? 0 : -EINVAL;
+	if (t->reserved2_ != 0 || memcmp(t->reserved_, zero, sizeof(zero)) != 0)
+		return -EINVAL;
+	at->thread_bits = bits_for(at->threads);
+	at->package_bits = bits_for(at->cpus);
+	at->package = t->cpu / at->cpus;
+	at->cpu = t->cpu % at->cpus;
+	at->id = at->package << at->package_bits | at->cpu;
+	return 0;
 }
 
-static int apply(struct vmm_kvm_x86_cpuid *cpuid, const struct vmm_kvm_x86_topology *t)
+int vmm_kvm_x86_topology_get_apic_id(const struct vmm_kvm_x86_topology *topology,
+				     uint32_t *out)
 {
-	struct layout at = {
-		.id = t->cpu,
-		.cpus = t->cpu_count,
-		.threads = t->threads_per_core,
-		.thread_bits = bits_for(t->threads_per_core),
-		.package_bits = bits_for(t->cpu_count),
-	};
+	struct vmm_kvm_x86_topology t;
+	struct layout at;
+	int ret = read_layout(topology, &t, &at);
+
+	if (ret == 0)
+		*out = at.id;
+	return ret;
+}
+
+static int apply(struct vmm_kvm_x86_cpuid *cpuid, const struct layout *at,
+		 bool tsc_deadline)
+{
 	const struct kvm_cpuid_entry2 *e = vmm_kvm_x86_cpuid_find(cpuid, 0, 0);
 	uint32_t last = e ? e->eax : 0;
 	int ret = 0;
 
-	set_leaf_1(cpuid, &at, t->tsc_deadline);
+	e = vmm_kvm_x86_cpuid_find(cpuid, 1, 0);
+	if (at->id > XAPIC_ID_MAX && !(e && e->ecx & ECX_X2APIC))
+		return -EOPNOTSUPP;
+	set_leaf_1(cpuid, at, tsc_deadline);
 	hide_features(cpuid);
-	set_caches(cpuid, 4, &at, true);
+	set_caches(cpuid, 4, at, true);
 	if (is_amd(cpuid))
-		set_amd(cpuid, &at);
+		set_amd(cpuid, at);
 	if (last >= 0xb)
-		ret = set_levels(cpuid, 0xb, &at);
+		ret = set_levels(cpuid, 0xb, at);
 	if (ret == 0 && last >= 0x1f)
-		ret = set_levels(cpuid, 0x1f, &at);
+		ret = set_levels(cpuid, 0x1f, at);
 	return ret;
 }
 
@@ -218,14 +255,13 @@ int vmm_kvm_x86_cpuid_set_topology(struct vmm_kvm_x86_cpuid *cpuid,
 {
 	struct vmm_kvm_x86_cpuid *copy = NULL, old;
 	struct vmm_kvm_x86_topology t;
-	int ret = kvm_options_read(&t, sizeof(t), topology);
+	struct layout at;
+	int ret = read_layout(topology, &t, &at);
 
-	if (ret == 0)
-		ret = check(&t);
 	if (ret == 0)
 		ret = vmm_kvm_x86_cpuid_clone(cpuid, &copy);
 	if (ret == 0)
-		ret = apply(copy, &t);
+		ret = apply(copy, &at, t.tsc_deadline);
 	if (ret == 0) {
 		old = *cpuid;
 		*cpuid = *copy;
