@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Loading from page cache, against pread() of the same bytes into the same memory. */
 #include <elf.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -87,6 +88,28 @@ static bool make(struct image *i, const char *name, uint64_t len,
 	return true;
 }
 
+/* A kernel of a distribution: what of it goes to memory, and where. False if it is none. */
+static bool open_bzimage(struct image *i, const char *path)
+{
+	struct vmm_load_source source = VMM_LOAD_SOURCE_INIT;
+	struct vmm_load_probe_result probe;
+	struct vmm_load_result result;
+	uint8_t sectors = 0;
+
+	source.name = path;
+	source.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (source.fd < 0 || vmm_load_probe(&source, &probe, NULL) < 0 ||
+	    probe.format != VMM_LOAD_FORMAT_BZIMAGE ||
+	    vmm_load_kernel(i->mem, &source, NULL, &result, NULL) < 0 ||
+	    pread(source.fd, &sectors, 1, 0x1f1) != 1)
+		return false;
+	i->source = source;
+	i->gpa = result.load_gpa;
+	i->offset = ((uint64_t)sectors + 1) * 512;
+	i->len = probe.image_size - i->offset;
+	return true;
+}
+
 static void run_load(void *ctx, uint64_t n)
 {
 	struct image *i = ctx;
@@ -128,6 +151,8 @@ int main(void)
 {
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = make_memory();
 	struct image elf = { .mem = mem }, bzimage = { .mem = mem };
+	struct image debian = { .mem = mem };
+	const char *path = getenv("VMM_BENCH_KERNEL");
 	void *host = NULL;
 
 	if (!mem || vmm_mem_get_ptr(mem, 0, RAM, &host) < 0 ||
@@ -136,10 +161,14 @@ int main(void)
 		return EXIT_FAILURE;
 	/* Neither side pays for the first touch of guest memory. */
 	memset(host, 0, RAM);
-	elf.host = bzimage.host = host;
+	elf.host = bzimage.host = debian.host = host;
 	vmm_bench_run(&(struct vmm_bench_case){ "loader", "elf-32m", run_load, "pread",
 						run_pread, &elf, 0 });
 	vmm_bench_run(&(struct vmm_bench_case){ "loader", "bzimage-14m", run_load,
 						"pread", run_pread, &bzimage, 0 });
+	if (path && open_bzimage(&debian, path))
+		vmm_bench_run(&(struct vmm_bench_case){ "loader", "bzimage-debian",
+							run_load, "pread", run_pread,
+							&debian, 0 });
 	return EXIT_SUCCESS;
 }
