@@ -64,30 +64,40 @@ static void advance(const struct vmm_virtq *q, uint16_t *slot, bool *wrap, uint3
 	*slot = (uint16_t)next;
 }
 
+#define DESC_F_PHASE (DESC_F_AVAIL | DESC_F_USED)
+
+/* The two bits of a descriptor that is available in this round. */
+static inline uint32_t phase(bool wrap)
+{
+	return wrap ? DESC_F_AVAIL : DESC_F_USED;
+}
+
 /*
  * A bad buffer is remembered and the walk goes on, because the id and the number of
  * slots are only known at the end. A chain without a good end leaves no way to tell where
  * the next one starts: the ring is broken then.
  */
-int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
+static __attribute__((noinline)) int pop_walk(struct vmm_virtq *q,
+					      struct vmm_virtq_chain *chain)
 {
 	struct virtq_walk w = { .iov = chain->iov, .max = chain->iov_max };
+	const struct virtq_desc *at = &q->desc[q->next_avail], *end = q->desc + q->num;
+	uint32_t room = q->num - q->outstanding, n = 0, want = phase(q->avail_wrap);
 	struct virtq_desc d;
-	uint32_t room = q->num - q->outstanding, n = 0;
-	uint16_t slot = q->next_avail, id;
-	bool wrap = q->avail_wrap;
+	uint16_t id;
 	int ret = 0;
 
-	if (!virtq_packed_has_chain(q))
-		return -EAGAIN;
 	for (;;) {
-		d = desc_snapshot(&q->desc[slot]);
-		if (VIRTQ_UNLIKELY(n == room || !is_avail(packed_flags(d), wrap)))
+		d = desc_snapshot(at);
+		if (VIRTQ_UNLIKELY(n == room || (packed_flags(d) & DESC_F_PHASE) != want))
 			return virtq_die(q);
 		if (VIRTQ_LIKELY(ret == 0))
 			ret = walk_one(q, &w, d, n == 0);
 		n++;
-		advance(q, &slot, &wrap, 1);
+		if (++at == end) {
+			at = q->desc;
+			want ^= DESC_F_PHASE;
+		}
 		if (!(packed_flags(d) & DESC_F_NEXT))
 			break;
 	}
@@ -95,12 +105,46 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	id = packed_id(d);
 	if (VIRTQ_UNLIKELY(id >= q->num || q->slots[id].state != SLOT_FREE))
 		return virtq_die(q);
-	q->next_avail = slot;
-	q->avail_wrap = wrap;
+	q->next_avail = (uint16_t)(at - q->desc);
+	q->avail_wrap = want == DESC_F_AVAIL;
 	q->outstanding += n;
 	if (VIRTQ_UNLIKELY(ret < 0))
 		return virtq_refuse(q, id, (uint16_t)n, false, ret);
 	virtq_take(q, chain, &w, id, (uint16_t)n, false);
+	return 0;
+}
+
+/* As in a split ring, a chain of one direct buffer in the region of last time is taken
+ * without further ado; all else is walked. */
+int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
+{
+	const struct virtq_desc *at = &q->desc[q->next_avail];
+	struct virtq_desc d;
+	uint64_t off, len;
+	uint32_t flags, write;
+	uint16_t id;
+
+	/* Everything else in it was written before the flags, which are in this half. */
+	d.rest = le64toh(__atomic_load_n(&at->rest, __ATOMIC_ACQUIRE));
+	flags = packed_flags(d);
+	if ((flags & DESC_F_PHASE) != phase(q->avail_wrap))
+		return -EAGAIN;
+	d.addr = le64toh(__atomic_load_n(&at->addr, __ATOMIC_RELAXED));
+	id = packed_id(d);
+	off = d.addr - q->mru.gpa;
+	len = desc_len(d);
+	write = flags & DESC_F_WRITE;
+	if (VIRTQ_UNLIKELY((flags & (DESC_F_NEXT | DESC_F_INDIRECT)) ||
+			   off > q->mru.span || len - 1 > q->mru.span - off ||
+			   chain->iov_max == 0 || q->mru.readonly || !q->packed_plain ||
+			   q->outstanding == q->num || id >= q->num ||
+			   q->slots[id].state != SLOT_FREE))
+		return pop_walk(q, chain);
+
+	advance(q, &q->next_avail, &q->avail_wrap, 1);
+	q->outstanding++;
+	chain->iov[0].iov_base = q->mru.host + off;
+	virtq_take_one(q, chain, id, len, write);
 	return 0;
 }
 
@@ -115,6 +159,24 @@ static uint16_t put(struct vmm_virtq *q, const struct vmm_virtq_used *used, uint
 	store32(len, used->len);
 	store16(&words[2], id);
 	return (uint16_t)(flags | (used->len > 0 ? DESC_F_WRITE : 0));
+}
+
+/* The usual case: one chain, no order to keep, no log. */
+int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t token,
+			 uint32_t len)
+{
+	struct virtq_desc *d = &q->desc[q->used_slot];
+	uint64_t flags = (q->used_wrap ? DESC_F_AVAIL | DESC_F_USED : 0) |
+			 (len > 0 ? DESC_F_WRITE : 0);
+
+	slot->state = SLOT_FREE;
+	advance(q, &q->used_slot, &q->used_wrap, slot->descs);
+	q->outstanding -= slot->descs;
+	q->used_total += slot->descs;
+	/* Length, id and flags are one aligned word: the driver sees all or nothing. */
+	__atomic_store_n(&d->rest, htole64(len | (token & 0xffff) << 32 | flags << 48),
+			 __ATOMIC_RELEASE);
+	return 0;
 }
 
 /* The driver looks at the first of these slots next, so writing its flags last shows it
@@ -163,9 +225,8 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 	return virtq_packed_has_chain(q);
 }
 
-bool virtq_packed_wants_interrupt(struct vmm_virtq *q)
+bool virtq_packed_wants_interrupt(const struct vmm_virtq *q, uint64_t added)
 {
-	uint64_t added = q->used_total - q->used_signalled;
 	uint16_t flags, off_wrap, event;
 
 	flags = load16_acquire(&q->driver[EVENT_FLAGS]);

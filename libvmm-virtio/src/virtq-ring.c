@@ -19,37 +19,43 @@ int virtq_die(struct vmm_virtq *q)
 	return -ENOTRECOVERABLE;
 }
 
-static inline void split_put(struct vmm_virtq *q, uint64_t at, uint16_t head,
-			     uint32_t len)
+static inline uint32_t *split_store(struct vmm_virtq *q, uint64_t at, uint16_t head,
+				    uint32_t len)
 {
 	uint32_t slot = (uint32_t)at & (q->num - 1);
 	uint32_t *elem = (uint32_t *)(void *)(q->device + USED_RING + USED_ELEM * slot);
 
 	store32(&elem[0], head);
 	store32(&elem[1], len);
-	virtq_wrote(q, elem, USED_ELEM);
+	return elem;
 }
 
 /* The driver sees all entries before the index that says they are there. */
-static inline void split_publish(struct vmm_virtq *q, uint64_t n)
+static inline void split_advance(struct vmm_virtq *q, uint64_t n)
 {
 	uint64_t total = q->used_total + n;
 
 	q->used_total = total;
 	store16_release((uint16_t *)(void *)(q->device + 2), (uint16_t)total);
+}
+
+static void split_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		virtq_wrote(q,
+			    split_store(q, q->used_total + i, (uint16_t)elems[i].token,
+					elems[i].len),
+			    USED_ELEM);
+	split_advance(q, n);
 	virtq_wrote(q, q->device + 2, 2);
 }
 
 static void put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems, size_t n)
 {
-	if (q->packed) {
+	if (q->packed)
 		virtq_packed_put_n(q, elems, n);
-	} else {
-		for (size_t i = 0; i < n; i++)
-			split_put(q, q->used_total + i, (uint16_t)elems[i].token,
-				  elems[i].len);
-		split_publish(q, n);
-	}
+	else
+		split_put_n(q, elems, n);
 }
 
 /* IN_ORDER: show the driver what is done at the front of the line, in small batches. */
@@ -163,9 +169,18 @@ int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
 	return 0;
 }
 
-int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
+/* Apart, because what is on the stack here costs the fast path. */
+static __attribute__((noinline)) int finish_one(struct vmm_virtq *q, uint64_t token,
+						uint32_t len)
 {
 	struct vmm_virtq_used used = { .token = token, .len = len };
+
+	finish(q, &used, 1);
+	return 0;
+}
+
+int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
+{
 	struct virtq_slot *slot;
 	int ret = find_inflight(q, token, &slot);
 
@@ -173,14 +188,13 @@ int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
 		return ret;
 	if (VIRTQ_UNLIKELY(len > slot->writable))
 		return -EINVAL;
+	if (VIRTQ_UNLIKELY(!q->plain))
+		return q->packed_plain ? virtq_packed_put_one(q, slot, token, len)
+				       : finish_one(q, token, len);
 
-	if (VIRTQ_LIKELY(q->plain)) {
-		slot->state = SLOT_FREE;
-		split_put(q, q->used_total, (uint16_t)token, len);
-		split_publish(q, 1);
-		return 0;
-	}
-	finish(q, &used, 1);
+	slot->state = SLOT_FREE;
+	split_store(q, q->used_total, (uint16_t)token, len);
+	split_advance(q, 1);
 	return 0;
 }
 
@@ -257,16 +271,14 @@ static inline bool split_wants_interrupt(const struct vmm_virtq *q, uint64_t add
 bool vmm_virtq_needs_notification(struct vmm_virtq *q)
 {
 	uint64_t added = q->used_total - q->used_signalled;
-	bool wanted;
 
 	if (VIRTQ_UNLIKELY(!q->live || added == 0))
 		return false;
+	q->used_signalled = q->used_total;
 	/* What was used must be visible before we look at whether the driver waits. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	wanted =
-	    q->packed ? virtq_packed_wants_interrupt(q) : split_wants_interrupt(q, added);
-	q->used_signalled = q->used_total;
-	return wanted;
+	return q->packed ? virtq_packed_wants_interrupt(q, added)
+			 : split_wants_interrupt(q, added);
 }
 
 void vmm_virtq_break(struct vmm_virtq *q)

@@ -169,6 +169,14 @@ static void release(struct vmm_virtq *q)
 	q->log = NULL;
 }
 
+static void set_plain(struct vmm_virtq *q)
+{
+	bool plain = !q->in_order && !q->log;
+
+	q->plain = plain && !q->packed;
+	q->packed_plain = plain && q->packed;
+}
+
 static void start_region(struct vmm_virtq *q)
 {
 	q->mru = q->regions[0];
@@ -181,7 +189,7 @@ static void lose_log(struct vmm_virtq *q, struct virtq_log *log)
 	virtq_log_mark_all(q);
 	virtq_log_free(q->log);
 	q->log = log;
-	q->plain = !q->packed && !q->in_order && !q->log;
+	set_plain(q);
 }
 
 int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
@@ -211,7 +219,7 @@ int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
 	q->event_idx = c.features & VMM_VIRTIO_F_EVENT_IDX;
 	q->indirect = c.features & VMM_VIRTIO_F_INDIRECT_DESC;
 	q->in_order = c.features & VMM_VIRTIO_F_IN_ORDER;
-	q->plain = !q->packed && !q->in_order && !q->log;
+	set_plain(q);
 	q->avail_wrap = q->packed;
 	q->used_wrap = q->packed;
 	q->epoch++;

@@ -73,8 +73,9 @@ struct vmm_virtq {
 	bool event_idx;
 	bool indirect;
 	bool in_order;
-	/* Nothing of the kind: split, not IN_ORDER, no log. */
+	/* Split or packed, and neither IN_ORDER nor a log. */
 	bool plain;
+	bool packed_plain;
 	/* Packed wrap counters. */
 	bool avail_wrap;
 	bool used_wrap;
@@ -247,7 +248,9 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 			size_t n);
 bool virtq_packed_has_chain(const struct vmm_virtq *q);
 bool virtq_packed_enable_notification(struct vmm_virtq *q);
-bool virtq_packed_wants_interrupt(struct vmm_virtq *q);
+bool virtq_packed_wants_interrupt(const struct vmm_virtq *q, uint64_t added);
+int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t token,
+			 uint32_t len);
 
 /* Take one buffer into the walk: direction, sum and place are all checked here. The walk
  * is never passed on by address, so that it stays in registers. */
@@ -293,24 +296,29 @@ static inline void virtq_wrote(struct vmm_virtq *q, const void *at, uint64_t len
 		virtq_log_mark_ring(q, at, len);
 }
 
-/* Note that a chain is out. */
+/* Note that a chain is out: without log and order, and with. */
+static inline void virtq_slot_plain(struct vmm_virtq *q, uint16_t head, uint16_t descs,
+				    bool redone, uint64_t room)
+{
+	struct virtq_slot *slot = &q->slots[head];
+
+	/* Its len is only looked at once it is done. */
+	slot->writable = (uint32_t)room;
+	slot->pos = (uint32_t)q->popped;
+	slot->descs = descs;
+	slot->state = SLOT_INFLIGHT;
+	slot->redone = redone;
+	q->popped++;
+}
+
 static inline void virtq_slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
 				   bool redone, uint64_t room)
 {
-	struct virtq_slot slot = {
-		.writable = (uint32_t)room,
-		.pos = (uint32_t)q->popped,
-		.descs = descs,
-		.state = SLOT_INFLIGHT,
-		.redone = redone,
-	};
-
-	q->slots[head] = slot;
 	if (VIRTQ_UNLIKELY(q->log))
 		virtq_log_take(q, head);
 	if (VIRTQ_UNLIKELY(q->in_order))
 		q->order[q->popped & q->order_mask] = head;
-	q->popped++;
+	virtq_slot_plain(q, head, descs, redone, room);
 }
 
 static inline __attribute__((always_inline)) void virtq_take(
@@ -325,6 +333,22 @@ static inline __attribute__((always_inline)) void virtq_take(
 	chain->head = head;
 	chain->reserved_ = 0;
 	virtq_slot_fill(q, head, descs, redone, w->writable_len);
+}
+
+/* The same for one direct buffer, whose address is in the chain already. */
+static inline __attribute__((always_inline)) void virtq_take_one(
+    struct vmm_virtq *q, struct vmm_virtq_chain *chain, uint16_t head, uint64_t len,
+    uint32_t write)
+{
+	chain->iov[0].iov_len = len;
+	chain->token = virtq_token(q, head, q->popped);
+	chain->readable_len = write ? 0 : len;
+	chain->writable_len = write ? len : 0;
+	chain->readable_n = !write;
+	chain->writable_n = write != 0;
+	chain->head = head;
+	chain->reserved_ = 0;
+	virtq_slot_plain(q, head, 1, false, write ? len : 0);
 }
 
 #endif
