@@ -2,6 +2,9 @@
 /* What engines do to files: alignment for O_DIRECT, ranges, durability, sizes. */
 #include "blk-rig.h"
 
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -407,6 +410,131 @@ static void what_a_file_cannot_do_is_refused(void **state)
 	assert_int_equal(vmm_virtio_blk_new(&opts, &blk, &err), -EBADF);
 }
 
+/* A block device on a file: needs a loop device that we may set up. */
+static int open_loop(int file, int flags)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), free = -1, fd;
+	struct loop_config config = { .fd = (uint32_t)file,
+				      .block_size = 1024,
+				      .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
+	char path[32];
+
+	if (control < 0)
+		return -1;
+	free = ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	(void)snprintf(path, sizeof(path), "/dev/loop%d", free);
+	fd = free < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC | flags);
+	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void work_on_a_device(struct blk_rig *r, int fd)
+{
+	uint8_t byte = 1;
+
+	assert_true(r->blk->file.is_device);
+	assert_int_equal(rig_rd(r, 0x100), SECTORS);
+	/* Block size and physical block as the device has them. */
+	assert_int_equal(rig_rd(r, 0x114), 1024);
+	assert_int_equal(rig_rd(r, 0x118) & 0xff, 0);
+	memset(rig_data(r, 0), 0x5a, 8192);
+	assert_int_equal(rig_do(r, OUT, 16, 8192), 0);
+	/* Half a block of it. */
+	memset(rig_data(r, 0), 0x5b, 512);
+	assert_int_equal(rig_do(r, OUT, 19, 512), 0);
+	memset(rig_data(r, 0), 0, 8192);
+	assert_int_equal(rig_do(r, IN, 16, 8192), 0);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[2 * 512], 0x5a);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[3 * 512], 0x5b);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[4 * 512], 0x5a);
+	assert_int_equal(rig_do(r, FLUSH, 0, 0), 0);
+	assert_int_equal(rig_range(r, ZEROES, 16, 4, 0), 0);
+	assert_int_equal(rig_range(r, ZEROES, 21, 1, 1), 0);
+	assert_int_equal(rig_range(r, DISCARD, 22, 2, 0), 0);
+	assert_int_equal(rig_do(r, IN, 16, 8192), 0);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[3 * 512], 0);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[4 * 512], 0x5a);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[5 * 512], 0);
+	assert_int_equal(((uint8_t *)rig_data(r, 0))[8 * 512], 0x5a);
+	/* A loop device does not erase securely. */
+	assert_int_equal(rig_range(r, 14, 0, 4, 0), 2);
+	assert_int_equal(rig_do(r, IN, SECTORS, 512), 1);
+	assert_true(pread(fd, &byte, 0, 0) == 0);
+}
+
+static void a_block_device_is_a_disk_too(void **state)
+{
+	int file = rig_file("loop", O_RDWR, SECTORS * 512);
+	bool any = false;
+
+	for (uint32_t engine = 1; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
+		for (int direct = 0; direct <= O_DIRECT; direct += O_DIRECT) {
+			int fd = open_loop(file, direct);
+			struct blk_rig r;
+
+			if (fd < 0)
+				continue;
+			rig_init(&r, fd, engine);
+			r.opts.secure_erase = true;
+			if (rig_open(&r, F_USUAL | 1u << 16) == 0) {
+				any = true;
+				work_on_a_device(&r, fd);
+				rig_close(&r);
+			}
+			close(fd);
+		}
+	}
+	close(file);
+	if (!any)
+		skip();
+}
+
+/* Descriptors run out at any point: nothing is left behind. */
+static void a_lack_of_descriptors_leaves_nothing_behind(void **state)
+{
+	int fd = memfd_create("disk", MFD_CLOEXEC), next;
+	struct rlimit before, few;
+
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (uint32_t engine = 1; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
+		struct vmm_virtio_rate_config c = VMM_VIRTIO_RATE_CONFIG_INIT;
+		VMM_CLEANUP(vmm_virtio_rate_free) struct vmm_virtio_rate *rate = NULL;
+		struct vmm_virtio_blk *blk = NULL;
+		int ret = -EMFILE, tries;
+		struct blk_rig r;
+
+		assert_int_equal(vmm_virtio_rate_new(&c, &rate, NULL), 0);
+		rig_init(&r, fd, engine);
+		r.opts.queue_n = 2;
+		r.opts.threads = 2;
+		r.opts.rate = rate;
+		few = before;
+		for (tries = 0; ret == -EMFILE && tries < 30; tries++) {
+			next = dup(fd);
+			close(next);
+			few.rlim_cur = (rlim_t)(next + tries);
+			assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+			ret = vmm_virtio_blk_new(&r.opts, &blk, NULL);
+			assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+			if (ret < 0)
+				assert_int_equal(dup(fd), next);
+			if (ret < 0)
+				close(next);
+		}
+		assert_true(ret == 0 || ret == -EOPNOTSUPP);
+		assert_true(tries > 6 || ret != 0);
+		vmm_virtio_blk_free(blk);
+		assert_int_equal(dup(fd), next);
+		close(next);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +547,8 @@ int main(void)
 		cmocka_unit_test(a_failed_flush_is_not_forgotten),
 		cmocka_unit_test(the_size_follows_the_file),
 		cmocka_unit_test(what_a_file_cannot_do_is_refused),
+		cmocka_unit_test(a_block_device_is_a_disk_too),
+		cmocka_unit_test(a_lack_of_descriptors_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
