@@ -2,8 +2,14 @@
 /* Every public function once, from the outside of the shared library. */
 #include "virtio-test.h"
 
+#include <unistd.h>
+
+#include <vmm/virtio-balloon.h>
 #include <vmm/virtio-blk.h>
+#include <vmm/virtio-mem.h>
+#include <vmm/virtio-pmem.h>
 #include <vmm/virtio-rng.h>
+#include <vmm/virtio-vsock.h>
 
 static void on_wake(void *ctx)
 {
@@ -27,6 +33,21 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_rng_stats), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_balloon_opts), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_balloon_guest), 152);
+	assert_int_equal(sizeof(struct vmm_virtio_balloon_stats), 104);
+	assert_int_equal(sizeof(struct vmm_virtio_balloon_state), 40);
+	assert_int_equal(sizeof(struct vmm_virtio_vsock_opts), 80);
+	assert_int_equal(sizeof(struct vmm_virtio_vsock_stats), 120);
+	assert_int_equal(sizeof(struct vmm_virtio_vsock_state), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_pmem_opts), 72);
+	assert_int_equal(sizeof(struct vmm_virtio_pmem_stats), 48);
+	assert_int_equal(sizeof(struct vmm_virtio_pmem_state), 32);
+	assert_int_equal(sizeof(struct vmm_virtio_mem_backend), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_mem_opts), 88);
+	assert_int_equal(sizeof(struct vmm_virtio_mem_stats), 88);
+	assert_int_equal(sizeof(struct vmm_virtio_mem_state), 48);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_io), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 112);
@@ -193,6 +214,123 @@ static void a_rate_is_limited(void **state)
 	assert_int_equal(vmm_virtio_rate_take(rate, 512, 9, &wait), 0);
 }
 
+static struct vmm_virtio_mmio *carry(struct mock *m, const struct vmm_virtio_device *d)
+{
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_mmio *mmio = NULL;
+
+	opts.mem = m->mem;
+	assert_int_equal(vmm_virtio_mmio_new(&opts, d, &mmio, NULL), 0);
+	return mmio;
+}
+
+static void memory_devices_are_made_and_asked(void **state)
+{
+	struct vmm_virtio_balloon_guest guest = { .size = sizeof(guest) };
+	struct vmm_virtio_balloon_stats bstats = { .size = sizeof(bstats) };
+	struct vmm_virtio_balloon_state bstate = VMM_VIRTIO_BALLOON_STATE_INIT;
+	struct vmm_virtio_balloon_opts bopts = VMM_VIRTIO_BALLOON_OPTS_INIT;
+	struct vmm_virtio_mem_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_mem_state s = VMM_VIRTIO_MEM_STATE_INIT;
+	struct vmm_virtio_mem_opts opts = VMM_VIRTIO_MEM_OPTS_INIT;
+	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
+	struct vmm_virtio_balloon *b;
+	struct vmm_virtio_mmio *mmio;
+	struct vmm_virtio_mem *d;
+	uint64_t words[8];
+
+	bopts.wake = on_wake;
+	bopts.mem = m->mem;
+	assert_int_equal(vmm_virtio_balloon_new(&bopts, &b, NULL), 0);
+	vmm_virtio_balloon_get_state(b, &bstate);
+	assert_int_equal(vmm_virtio_balloon_get_pages(b, words, 8), 8);
+	assert_int_equal(vmm_virtio_balloon_restore(b, &bstate, words, NULL), 0);
+	mmio = carry(m, vmm_virtio_balloon_get_device(b));
+	assert_int_equal(
+	    vmm_virtio_balloon_set_target(b, vmm_virtio_mmio_get_transport(mmio), 1), 0);
+	assert_int_equal(vmm_virtio_balloon_poll_stats(b), -EOPNOTSUPP);
+	assert_int_equal(vmm_virtio_balloon_start_hints(b), -EOPNOTSUPP);
+	vmm_virtio_balloon_end_hints(b);
+	vmm_virtio_balloon_run(b);
+	vmm_virtio_balloon_get_guest(b, &guest);
+	vmm_virtio_balloon_get_stats(b, &bstats);
+	assert_int_equal(vmm_virtio_balloon_set_mem(b, m->mem), 0);
+	vmm_virtio_mmio_free(mmio);
+	vmm_virtio_balloon_free(b);
+
+	opts.wake = on_wake;
+	opts.mem = m->mem;
+	opts.block_size = 4096;
+	opts.gpa = MOCK_SPLIT_AT;
+	opts.len = 64 * 4096;
+	assert_int_equal(vmm_virtio_mem_new(&opts, &d, NULL), 0);
+	vmm_virtio_mem_get_state(d, &s);
+	assert_int_equal(vmm_virtio_mem_get_blocks(d, words, 8), 1);
+	assert_int_equal(vmm_virtio_mem_restore(d, &s, words, 1, NULL), 0);
+	mmio = carry(m, vmm_virtio_mem_get_device(d));
+	assert_int_equal(
+	    vmm_virtio_mem_set_requested(d, vmm_virtio_mmio_get_transport(mmio), 4096),
+	    0);
+	assert_int_equal(
+	    vmm_virtio_mem_unplug_all(d, vmm_virtio_mmio_get_transport(mmio)), 0);
+	vmm_virtio_mem_set_mem(d, m->mem);
+	vmm_virtio_mem_run(d);
+	vmm_virtio_mem_get_stats(d, &stats);
+	assert_int_equal(stats.requested, 4096);
+	vmm_virtio_mmio_free(mmio);
+	vmm_virtio_mem_free(d);
+}
+
+static void devices_with_descriptors_are_made_and_asked(void **state)
+{
+	struct vmm_virtio_pmem_stats pstats = { .size = sizeof(pstats) };
+	struct vmm_virtio_pmem_state pstate = VMM_VIRTIO_PMEM_STATE_INIT;
+	struct vmm_virtio_pmem_opts popts = VMM_VIRTIO_PMEM_OPTS_INIT;
+	struct vmm_virtio_vsock_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_vsock_state s = VMM_VIRTIO_VSOCK_STATE_INIT;
+	struct vmm_virtio_vsock_opts opts = VMM_VIRTIO_VSOCK_OPTS_INIT;
+	struct vmm_virtio_rng_stats rstats = { .size = sizeof(rstats) };
+	struct vmm_virtio_rng_opts ropts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_rng *rng;
+	struct vmm_virtio_vsock *v;
+	struct vmm_virtio_pmem *p;
+	char path[64];
+
+	popts.fd = 0;
+	popts.len = 4096;
+	assert_int_equal(vmm_virtio_pmem_new(&popts, &p, NULL), 0);
+	assert_non_null(vmm_virtio_pmem_get_device(p));
+	assert_true(vmm_virtio_pmem_get_doorbell(p) >= 0);
+	assert_true(vmm_virtio_pmem_get_fd(p) >= 0);
+	vmm_virtio_pmem_pause(p);
+	vmm_virtio_pmem_resume(p);
+	vmm_virtio_pmem_run(p);
+	vmm_virtio_pmem_get_stats(p, &pstats);
+	vmm_virtio_pmem_get_state(p, &pstate);
+	assert_int_equal(vmm_virtio_pmem_restore(p, &pstate, NULL), 0);
+	vmm_virtio_pmem_free(p);
+
+	(void)snprintf(path, sizeof(path), "/tmp/vmm-api-%d", (int)getpid());
+	opts.cid = 3;
+	opts.path = path;
+	assert_int_equal(vmm_virtio_vsock_new(&opts, &v, NULL), 0);
+	assert_non_null(vmm_virtio_vsock_get_device(v));
+	assert_true(vmm_virtio_vsock_get_doorbell(v, 2) >= 0);
+	assert_true(vmm_virtio_vsock_get_fd(v) >= 0);
+	vmm_virtio_vsock_pause(v);
+	vmm_virtio_vsock_resume(v);
+	vmm_virtio_vsock_run(v);
+	vmm_virtio_vsock_get_stats(v, &stats);
+	vmm_virtio_vsock_get_state(v, &s);
+	assert_int_equal(vmm_virtio_vsock_restore(v, &s, NULL), 0);
+	vmm_virtio_vsock_free(v);
+
+	ropts.wake = on_wake;
+	assert_int_equal(vmm_virtio_rng_new(&ropts, &rng), 0);
+	vmm_virtio_rng_get_stats(rng, &rstats);
+	vmm_virtio_rng_free(rng);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +339,8 @@ int main(void)
 		cmocka_unit_test(a_device_is_carried_by_mmio),
 		cmocka_unit_test(a_block_device_has_a_back_end),
 		cmocka_unit_test(a_rate_is_limited),
+		cmocka_unit_test(memory_devices_are_made_and_asked),
+		cmocka_unit_test(devices_with_descriptors_are_made_and_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

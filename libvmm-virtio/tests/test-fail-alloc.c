@@ -4,8 +4,15 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <vmm/virtio-balloon.h>
 #include <vmm/virtio-blk.h>
+#include <vmm/virtio-mem.h>
+#include <vmm/virtio-pmem.h>
 #include <vmm/virtio-rng.h>
+#include <vmm/virtio-vsock.h>
+
+#include "vsock-rig.h"
 
 static int allocations_left = -1;
 
@@ -94,6 +101,78 @@ static void an_entropy_device_survives_a_failed_allocation(void **state)
 	vmm_virtio_rng_free(rng);
 }
 
+static void on_wake(void *ctx)
+{
+}
+
+static void a_balloon_survives_any_failed_allocation(void **state)
+{
+	struct vmm_virtio_balloon_opts opts = VMM_VIRTIO_BALLOON_OPTS_INIT;
+	struct vmm_virtio_balloon *b = NULL;
+	struct mock *m = mock_new(16, 0);
+	int n, ret = -ENOMEM;
+
+	opts.wake = on_wake;
+	opts.mem = m->mem;
+	for (n = 0; ret != 0; n++) {
+		allocations_left = n;
+		ret = vmm_virtio_balloon_new(&opts, &b, NULL);
+		assert_true(ret == 0 ? b != NULL : ret == -ENOMEM && !b);
+	}
+	assert_int_equal(n, 4);
+	for (n = 0; n < 2; n++) {
+		allocations_left = n;
+		assert_int_equal(vmm_virtio_balloon_set_mem(b, m->mem), -ENOMEM);
+	}
+	allocations_left = -1;
+	vmm_virtio_balloon_free(b);
+	mock_free(m);
+}
+
+static int unplug(void *ctx, uint64_t gpa, uint64_t len)
+{
+	return 0;
+}
+
+static void a_memory_device_survives_any_failed_allocation(void **state)
+{
+	static const struct vmm_virtio_mem_backend backend = { sizeof(backend), NULL,
+							       unplug };
+	struct vmm_virtio_mem_opts opts = VMM_VIRTIO_MEM_OPTS_INIT;
+	struct vmm_virtio_mem *d = NULL;
+	int n, ret = -ENOMEM;
+
+	opts.wake = on_wake;
+	opts.backend = &backend;
+	opts.len = UINT64_C(2) << 20;
+	for (n = 0; ret != 0; n++) {
+		allocations_left = n;
+		ret = vmm_virtio_mem_new(&opts, &d, NULL);
+		assert_true(ret == 0 ? d != NULL : ret == -ENOMEM && !d);
+	}
+	assert_int_equal(n, 3);
+	allocations_left = -1;
+	vmm_virtio_mem_free(d);
+}
+
+static void a_pmem_device_survives_any_failed_allocation(void **state)
+{
+	struct vmm_virtio_pmem_opts opts = VMM_VIRTIO_PMEM_OPTS_INIT;
+	struct vmm_virtio_pmem *d = NULL;
+	int n, ret = -ENOMEM;
+
+	opts.fd = 0;
+	opts.len = 4096;
+	for (n = 0; ret != 0; n++) {
+		allocations_left = n;
+		ret = vmm_virtio_pmem_new(&opts, &d, NULL);
+		assert_true(ret == 0 ? d != NULL : ret == -ENOMEM && !d);
+	}
+	assert_int_equal(n, 3);
+	allocations_left = -1;
+	vmm_virtio_pmem_free(d);
+}
+
 static void wr(struct vmm_virtio_mmio *mmio, uint32_t reg, uint32_t value)
 {
 	vmm_virtio_mmio_write(mmio, reg, &value, 4);
@@ -163,6 +242,50 @@ static void a_block_device_survives_any_failed_allocation(void **state)
 	close(disk);
 }
 
+/* A connection for which there is no memory is refused or ended, and no other. */
+static void connections_survive_any_failed_allocation(void **state)
+{
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w = { 0 };
+	int server, fd, op;
+	struct pkt p;
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	allocations_left = 0;
+	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), -ENOMEM);
+	allocations_left = -1;
+	vs_start_with(&w, &o);
+	vs_refill(&w);
+	server = vs_server(&w, 9, SOCK_SEQPACKET);
+	/* 0: the connection itself; 1, 2: its buffer; then that for the other way. */
+	for (int n = 0; n < 4; n++) {
+		allocations_left = n;
+		vs_op(&w, SEQPACKET, REQUEST, 7, 9, 0);
+		op = vs_next(&w);
+		assert_int_equal(op, n == 0 ? RST : RESPONSE);
+		fd = accept(server, NULL, NULL);
+		if (n == 0) {
+			(void)close(fd);
+			continue;
+		}
+		p = vs_pkt(&w, SEQPACKET, RW, 7, 9);
+		p.flags = 1;
+		vs_send(&w, &p, "data", 4);
+		if (n == 3) {
+			assert_int_equal(send(fd, "x", 1, 0), 1);
+			vs_run(&w);
+		}
+		assert_int_equal(vs_next(&w), RST);
+		assert_int_equal(vs_stats(&w).connections, 0);
+		(void)close(fd);
+	}
+	allocations_left = -1;
+	(void)close(server);
+	vs_remove(&w, 9);
+	vs_stop(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +293,10 @@ int main(void)
 		cmocka_unit_test(a_transport_survives_any_failed_allocation),
 		cmocka_unit_test(a_block_device_survives_any_failed_allocation),
 		cmocka_unit_test(an_entropy_device_survives_a_failed_allocation),
+		cmocka_unit_test(a_balloon_survives_any_failed_allocation),
+		cmocka_unit_test(a_memory_device_survives_any_failed_allocation),
+		cmocka_unit_test(a_pmem_device_survives_any_failed_allocation),
+		cmocka_unit_test(connections_survive_any_failed_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
