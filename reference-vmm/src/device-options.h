@@ -6,6 +6,8 @@
 
 /* The options that add a device; each takes a list of words. */
 int set_disk(struct machine_desc *desc, const char *value, struct vmm_error *err);
+int set_net(struct machine_desc *desc, const char *value, struct vmm_error *err);
+int set_vsock(struct machine_desc *desc, const char *value, struct vmm_error *err);
 int set_rng(struct machine_desc *desc, const char *value, struct vmm_error *err);
 
 #endif

@@ -12,6 +12,10 @@ enum {
 	DISKS_MAX = 16,
 	DISK_ID_MAX = 20, /* bytes that the driver sees (virtio 1.2, 5.2.6) */
 	DISK_QUEUES_MAX = 16,
+	NICS_MAX = 8,
+	NIC_QUEUES_MAX = 16,
+	NIC_NAME_MAX = 107, /* of a socket; the kernel's limit for its path */
+	VSOCK_PATH_MAX = 96,
 };
 
 struct disk_desc {
@@ -22,6 +26,22 @@ struct disk_desc {
 	uint32_t queues;
 	uint64_t bytes_per_second; /* 0: as fast as it goes */
 	uint64_t ops_per_second;
+};
+
+enum nic_kind { NIC_NONE, NIC_TAP, NIC_TAP_FD, NIC_PASST };
+
+struct nic_desc {
+	enum nic_kind kind;
+	char name[NIC_NAME_MAX + 1]; /* of the TAP interface or passt's socket */
+	int fd;
+	uint32_t queues;
+	uint16_t mtu;	/* 0: the driver is not told */
+	uint8_t mac[6]; /* zeros: the driver makes one up */
+};
+
+struct vsock_desc {
+	uint64_t cid; /* 0: no device */
+	char path[VSOCK_PATH_MAX + 1];
 };
 
 /* What the user asked for: plain data, no pointers into argv. */
@@ -43,6 +63,9 @@ struct machine_desc {
 	bool force; /* try a KVM that cannot boot Linux */
 	uint32_t disk_count;
 	struct disk_desc disks[DISKS_MAX];
+	uint32_t nic_count;
+	struct nic_desc nics[NICS_MAX];
+	struct vsock_desc vsock;
 	bool rng;
 };
 

@@ -16,8 +16,8 @@ int value_size(const char *text, uint64_t unit, uint64_t *out);
 
 /* One word of a list such as FILE,ro,id=x. */
 struct value_word {
-	char *key;   /* "ro", "id", "FILE" */
-	char *value; /* "x"; NULL without an equals sign */
+	const char *key;   /* "ro", "id", "FILE" */
+	const char *value; /* "x"; NULL without an equals sign */
 };
 
 /*

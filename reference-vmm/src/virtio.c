@@ -88,7 +88,7 @@ static int add_doorbells(struct virtio *virtio, const struct slot *slot)
 		ioeventfd.match = doorbell.value;
 		ioeventfd.has_match = doorbell.match;
 		ioeventfd.fd = slot->device.get_doorbell(slot->device.object, i);
-		if (ret == 0)
+		if (ret == 0 && ioeventfd.fd >= 0)
 			ret = vmm_kvm_vm_add_ioeventfd(virtio->machine->vm, &ioeventfd);
 	}
 	return ret;
@@ -143,6 +143,10 @@ static int add_all(struct virtio *virtio, struct vmm_error *err)
 
 	for (uint32_t i = 0; ret == 0 && i < desc->disk_count; i++)
 		ret = disk_add(virtio, &desc->disks[i], err);
+	for (uint32_t i = 0; ret == 0 && i < desc->nic_count; i++)
+		ret = nic_add(virtio, &desc->nics[i], err);
+	if (ret == 0 && desc->vsock.cid)
+		ret = vsock_add(virtio, &desc->vsock, err);
 	if (ret == 0 && desc->rng)
 		ret = rng_add(virtio, err);
 	return ret;

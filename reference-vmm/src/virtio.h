@@ -21,7 +21,8 @@ struct virtio_device {
 	const struct vmm_virtio_device *device;
 	void *object;
 	void (*free)(void *object);
-	/* The eventfd that has a queue looked at, borrowed; NULL: told by register. */
+	/* The eventfd that has a queue looked at, borrowed; NULL or -1: told by register.
+	 */
 	int (*get_doorbell)(void *object, uint32_t queue);
 };
 
@@ -42,6 +43,9 @@ struct machine *virtio_get_machine(struct virtio *virtio);
 
 /* Devices by type. */
 int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_error *err);
+int nic_add(struct virtio *virtio, const struct nic_desc *desc, struct vmm_error *err);
+int vsock_add(struct virtio *virtio, const struct vsock_desc *desc,
+	      struct vmm_error *err);
 int rng_add(struct virtio *virtio, struct vmm_error *err);
 
 #endif

@@ -79,9 +79,23 @@ def words_of_a_disk_are_checked(directory):
                       ("f,queues=17", "queues=17 makes no sense"),
                       ("f,rate=fast", "rate=fast makes no sense"),
                       ("f,iops=-1", "iops=-1 makes no sense"),
-                      ("f" * 5000, "path is longer than")):
+                      ("f" * 5000, "path is longer than 4095")):
         refused(2, part, "run", "--kernel", "k", "--disk", bad)
     refused(2, "at most 16 disks", "run", "--kernel", "k", *["--disk=f"] * 17)
+
+
+def words_of_a_network_are_checked(directory):
+    for bad, part in (("", "none of tap"), ("bridge", "none of tap"), ("tap", "needs a value"),
+                      ("tap=abcdefghijklmnop", "longer than 15"), ("none=1", "none of tap"),
+                      ("tap-fd=-1", "makes no sense"), ("none,mtu=67", "mtu=67 makes"),
+                      ("none,mac=01:02:03:04:05:06", "mac=01:"), ("none,mac=2:3", "mac=2:3"),
+                      ("none,mac=00:00:00:00:00:00", "mac=00:"), ("none,queues=2", "needs tap"),
+                      ("passt=" + "x" * 108, "longer than 107"), ("none,ro", "unknown word")):
+        refused(2, part, "run", "--kernel", "k", "--net", bad)
+    for bad, part in (("", "needs cid=N and"), ("cid=3", "needs cid=N and"),
+                      ("cid=2,socket=s", "cid=2 makes no sense"), ("socket=s", "needs cid"),
+                      ("cid=3,socket=" + "x" * 97, "longer than 96")):
+        refused(2, part, "run", "--kernel", "k", "--vsock", bad)
 
 
 def a_kernel_that_is_not_there_is_named(directory):
@@ -151,7 +165,7 @@ def a_kvm_without_permission_says_so(directory):
 
 
 tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
-         sizes_and_counts_are_checked, words_of_a_disk_are_checked,
+         sizes_and_counts_are_checked, words_of_a_disk_are_checked, words_of_a_network_are_checked,
          a_kernel_that_is_not_there_is_named,
          an_unreadable_kernel_is_named, what_is_not_a_kernel_is_said_to_be_none,
          an_elf_for_another_machine_is_named, an_initrd_that_is_not_there_is_named,
