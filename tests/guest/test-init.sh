@@ -117,6 +117,28 @@ do_readonly() {
 	dd if=/dev/zero of=/dev/vdb bs=4096 count=1 2>/dev/null && echo "complaint /dev/vdb takes writes"
 }
 
+# 64 MiB each way over TCP; the host's end is at 10.0.0.1.
+do_net() {
+	ip link set lo up
+	ip addr add 10.0.0.2/24 dev eth0
+	ip link set eth0 up
+	echo "fact mtu $(cat /sys/class/net/eth0/mtu)"
+	head -c 67108864 /dev/urandom >/tmp/data
+	until ping -c 1 -W 1 10.0.0.1 >/dev/null 2>&1; do
+		:
+	done
+	sum=$(md5sum </tmp/data)
+	[ "$(nc 10.0.0.1 5000 </tmp/data)" = "$sum" ] && echo "fact sent 64 MiB"
+	# The host kept what came, and gives it back.
+	[ "$(nc 10.0.0.1 5001 </dev/null | md5sum)" = "$sum" ] && echo "fact received 64 MiB"
+}
+
+# Ask the host's echo, then be the one that is asked.
+do_vsock() {
+	sock-echo ask vsock 2 1000 1048576 | sed 's/^/fact asked: /'
+	sock-echo serve vsock 2000 && echo "fact served"
+}
+
 do_wait() { echo "waiting"; sleep 100; }
 do_reboot() { reboot -f; }
 do_panic() { echo c >/proc/sysrq-trigger; }

@@ -250,6 +250,43 @@ random_numbers_come_from_the_host() {
 	has '^fact rng noise'
 }
 
+# The guest's neighbour: a TAP interface with addresses, once the machine made it.
+serve_network() {
+	until ip addr add 10.0.0.1/24 dev tap0 2>/dev/null; do
+		sleep 0.1
+	done
+	ip link set tap0 up
+	nc -l -p 5000 -e sh -c "tee $dir/data | md5sum"
+	nc -l -p 5001 -e cat $dir/data
+}
+
+the_network_carries_64_mib_each_way() {
+	serve_network 2>/dev/null &
+	limit=200
+	boot "do=modules do=net" --memory 512M --cpus 2 --net tap=tap0,mac=02:00:00:00:00:02,mtu=1400
+	limit=
+	kill $! 2>/dev/null
+	ended "guest powered off"
+	has '^fact mtu 1400'
+	has '^fact sent 64 MiB'
+	has '^fact received 64 MiB'
+	rm -f $dir/data
+}
+
+sockets_echo_between_guest_and_host() {
+	/tools/sock-echo serve unix $dir/vsock_1000 >$dir/host 2>&1 &
+	(
+		await serving
+		/tools/sock-echo ask unix $dir/vsock 2000 1048576 >$dir/asked 2>&1
+	) &
+	boot "do=modules do=vsock" --memory 256M --vsock "cid=3,socket=$dir/vsock"
+	ended "guest powered off"
+	has '^fact asked: 1048576 bytes came back'
+	has '^fact served'
+	grep -q '^1048576 bytes came back' $dir/asked || fail "the host was told: $(cat $dir/asked)"
+	[ ! -e $dir/vsock ] || fail "the socket is left behind"
+}
+
 echo "1..$#"
 for test in "$@"; do
 	check "$test"
