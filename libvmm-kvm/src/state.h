@@ -2,6 +2,7 @@
 #ifndef KVM_STATE_H
 #define KVM_STATE_H
 
+#include <string.h>
 #include <vmm/kvm-state.h>
 
 #include "internal.h"

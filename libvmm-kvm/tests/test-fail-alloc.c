@@ -2,8 +2,12 @@
 #include "fake-kvm.h"
 
 #include <vmm/kvm-device.h>
+#include <vmm/kvm-irq.h>
 #include <vmm/kvm-memory.h>
 #include <vmm/kvm-x86.h>
+
+#include "aarch64/gic.h"
+#include "states.h"
 
 #define VMM_FAIL_ALIGNED_ALLOC
 #include "vmm-fail.h"
@@ -155,10 +159,111 @@ static void the_x86_setup_survives_a_lack_of_memory(void **state)
 }
 #endif
 
+/* Registers for the lists of arm64 and riscv64, MSRs and CPUID for x86. */
+static int answer_state(int fd, unsigned long request, void *arg)
+{
+	struct kvm_reg_list *list = arg;
+	uint32_t nmsrs = 0;
+
+	switch (request) {
+	case KVM_GET_REG_LIST:
+		list->n = 1;
+		list->reg[0] = (fake_sys.arch == KVM_ARCH_AARCH64 ? UINT64_C(6) : 8)
+				   << 60 |
+			       UINT64_C(3) << 52;
+		return 0;
+	case KVM_CREATE_DEVICE:
+		((struct kvm_create_device *)arg)->fd = (__u32)fake_new_fd();
+		return 0;
+	default:
+		/* MSRs, by number: their structure is not everywhere. */
+		if ((request & 0xff) != 0x88 && (request & 0xff) != 0x89)
+			return -ENOSYS;
+		memcpy(&nmsrs, arg, sizeof(nmsrs));
+		return (int)nmsrs;
+	}
+}
+
+static int save_and_restore(struct fake_machine *m)
+{
+	struct vmm_kvm_restore_opts opts = VMM_KVM_RESTORE_OPTS_INIT;
+	VMM_CLEANUP(vmm_kvm_state_free) struct vmm_kvm_state *vcpu = NULL, *vm = NULL;
+	VMM_CLEANUP(vmm_kvm_routes_free) struct vmm_kvm_routes *routes = NULL;
+	int ret = vmm_kvm_routes_new(m->vm, &routes);
+
+	if (ret == 0)
+		ret = vmm_kvm_routes_add_default(routes, 20);
+	if (ret == 0)
+		ret = vmm_kvm_routes_set_pin(routes, 30, 0, 5);
+	if (ret == 0)
+		ret = vmm_kvm_vcpu_save(m->vcpu, m->kvm, &vcpu, NULL);
+	if (ret == 0)
+		ret = vmm_kvm_vcpu_restore(m->vcpu, vcpu, NULL);
+	if (ret == 0)
+		ret = vmm_kvm_vm_save(m->vm, routes, &vm, NULL);
+	opts.routes = routes;
+	return ret == 0 ? vmm_kvm_vm_restore(m->vm, vm, &opts, NULL) : ret;
+}
+
+static void states_survive_a_lack_of_memory(void **state)
+{
+	for (uint32_t arch = 1; arch <= KVM_ARCH_RISCV64; arch++) {
+		struct fake_machine m;
+		unsigned int n = 0;
+		int ret = -ENOMEM;
+
+		if (arch == KVM_ARCH_X86_64 && KVM_ARCH_HOST != KVM_ARCH_X86_64)
+			continue;
+		fake_sys.arch = arch;
+		m = fake_machine();
+		fake.answer = answer_state;
+		m.vcpu->arm64_has_init = true;
+		while (ret != 0) {
+			vmm_fail_at(++n);
+			ret = save_and_restore(&m);
+			vmm_fail_at(0);
+			assert_true(ret == 0 || ret == -ENOMEM);
+			assert_true(n < 100);
+		}
+		assert_true(n > 10);
+		fake_machine_free(&m);
+	}
+	fake_sys.arch = KVM_ARCH_HOST;
+}
+
+static void a_controller_survives_a_lack_of_memory(void **state)
+{
+	struct vmm_kvm_arm64_gic_device gic = { .version = 3, .irq_count = 64 };
+	struct vmm_kvm_state *s = NULL;
+	struct fake_machine m;
+	unsigned int n = 0;
+
+	fake_sys.arch = KVM_ARCH_AARCH64;
+	m = fake_machine();
+	fake.answer = answer_state;
+	assert_int_equal(vmm_kvm_device_open(m.vm, 7, &gic.gic, NULL), 0);
+	while (!s) {
+		int ret;
+
+		vmm_fail_at(++n);
+		ret = vmm_kvm_arm64_gic_save(&gic, &m.vcpu, 1, &s, NULL);
+		vmm_fail_at(0);
+		assert_int_equal(ret, s ? 0 : -ENOMEM);
+		assert_true(n < 100);
+	}
+	assert_true(n > 4);
+	vmm_kvm_state_free(s);
+	vmm_kvm_device_close(gic.gic);
+	fake_machine_free(&m);
+	fake_sys.arch = KVM_ARCH_HOST;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles_survive_a_lack_of_memory),
+		cmocka_unit_test(states_survive_a_lack_of_memory),
+		cmocka_unit_test(a_controller_survives_a_lack_of_memory),
 #if defined(__x86_64__)
 		cmocka_unit_test(the_x86_setup_survives_a_lack_of_memory),
 #endif
