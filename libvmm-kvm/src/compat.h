@@ -84,6 +84,7 @@ struct kvm_compat_writable_masks {
 
 /* What other architectures' headers have, for code that is compiled on each of them. An
  * ioctl's number holds the size of its argument. */
+#define KVM_COMPAT_CAP_VCPU_EVENTS 41
 #define KVM_COMPAT_ARM64_VCPU_INIT _IOW(KVMIO, 0xae, __u32[8])
 #define KVM_COMPAT_ARM64_FINALIZE _IOW(KVMIO, 0xc2, int)
 #define KVM_COMPAT_ARM64_GET_EVENTS _IOR(KVMIO, 0x9f, __u64[8])

@@ -96,7 +96,7 @@ static int save_arm64(struct vmm_kvm_vcpu *vcpu, struct kvm_state_builder *b,
 
 	if (ret < 0)
 		return kvm_state_failed(err, ret, vcpu->id, "save the processor's kind");
-	if (vmm_kvm_vm_check_extension(vcpu->vm, KVM_CAP_VCPU_EVENTS) <= 0)
+	if (vmm_kvm_vm_check_extension(vcpu->vm, KVM_COMPAT_CAP_VCPU_EVENTS) <= 0)
 		return 0;
 	ret = kvm_ioctl_zero(vcpu->sys, vcpu->fd, KVM_COMPAT_ARM64_GET_EVENTS, events);
 	if (ret == 0)

@@ -54,7 +54,7 @@ static int answer_regs(int fd, unsigned long request, void *arg)
 
 	switch (request) {
 	case KVM_CHECK_EXTENSION:
-		return (uintptr_t)arg == KVM_CAP_VCPU_EVENTS && has_events;
+		return (uintptr_t)arg == KVM_COMPAT_CAP_VCPU_EVENTS && has_events;
 	case KVM_GET_REG_LIST:
 		list->n = nregs;
 		memcpy(list->reg, ids, sizeof(ids));
