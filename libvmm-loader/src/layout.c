@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <inttypes.h>
+#include <vmm/fdt.h>
 #include <vmm/loader-arm64.h>
 #include <vmm/loader-riscv64.h>
 
@@ -103,4 +104,52 @@ int vmm_load_riscv64_map(const struct vmm_mem *mem, struct vmm_load_map *out,
 			 struct vmm_error *err)
 {
 	return make_map(mem, VMM_LOAD_RISCV64_IMSIC, out, err);
+}
+
+static int check_boot(const struct vmm_load_result *kernel, uint32_t arch,
+		      const struct vmm_load_range *fdt, struct vmm_error *err)
+{
+	uint64_t last;
+
+	if (kernel->arch != arch)
+		return vmm_error_at(err, -EINVAL, 0, arch, kernel->arch,
+				    "boot: a kernel for another machine");
+	if (fdt->len == 0 || fdt->len > VMM_FDT_SIZE_MAX || fdt->gpa % 8 ||
+	    range_last(fdt->gpa, fdt->len, &last))
+		return vmm_error_at(err, -EINVAL, fdt->gpa, VMM_FDT_SIZE_MAX, fdt->len,
+				    "boot: device tree of %" PRIu64 " bytes at 0x%" PRIx64
+				    ": 1 to %u on a multiple of 8 are needed",
+				    fdt->len, fdt->gpa, VMM_FDT_SIZE_MAX);
+	if (fdt->gpa <= kernel->last_gpa && last >= kernel->first_gpa)
+		return vmm_error_at(err, -EBUSY, fdt->gpa, kernel->last_gpa, fdt->len,
+				    "boot: the device tree at 0x%" PRIx64
+				    " lies in the kernel",
+				    fdt->gpa);
+	return 0;
+}
+
+/* D, A, I and F masked; EL1 with its own stack pointer. */
+#define PSTATE_EL1H_MASKED 0x3c5u
+
+int vmm_load_arm64_boot(const struct vmm_load_result *kernel,
+			const struct vmm_load_range *fdt,
+			struct vmm_load_arm64_entry *out, struct vmm_error *err)
+{
+	int ret = check_boot(kernel, VMM_LOAD_ARCH_AARCH64, fdt, err);
+
+	if (ret == 0)
+		*out = (struct vmm_load_arm64_entry){ kernel->entry, fdt->gpa,
+						      PSTATE_EL1H_MASKED };
+	return ret;
+}
+
+int vmm_load_riscv64_boot(const struct vmm_load_result *kernel,
+			  const struct vmm_load_range *fdt, uint64_t cpu,
+			  struct vmm_load_riscv64_entry *out, struct vmm_error *err)
+{
+	int ret = check_boot(kernel, VMM_LOAD_ARCH_RISCV64, fdt, err);
+
+	if (ret == 0)
+		*out = (struct vmm_load_riscv64_entry){ kernel->entry, cpu, fdt->gpa };
+	return ret;
 }

@@ -27,7 +27,10 @@
 
 #define FILE_LEN 65536u
 
-static uint8_t image[FILE_LEN], zeros[65536];
+static uint8_t image[FILE_LEN];
+#if defined(LOADER_HAVE_ZLIB) || defined(LOADER_HAVE_LZMA)
+static uint8_t zeros[65536];
+#endif
 
 static double cpu_seconds(void)
 {

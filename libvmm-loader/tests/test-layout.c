@@ -145,6 +145,43 @@ static void a_kernel_and_an_initrd_find_their_places(void **state)
 	}
 }
 
+static void the_first_cpu_is_given_the_device_tree(void **state)
+{
+	struct vmm_load_result k = { .arch = VMM_LOAD_ARCH_AARCH64,
+				     .entry = 2 * GIB + 64,
+				     .first_gpa = 2 * GIB,
+				     .last_gpa = 2 * GIB + 0xffff };
+	struct vmm_load_range fdt = { 2 * GIB + 0x10000, 2 * MIB };
+	struct vmm_load_riscv64_entry rv = { 7, 7, 7 };
+	struct vmm_load_arm64_entry arm = { 7, 7, 7 };
+	struct vmm_error err;
+
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 3, &rv, &err), -EINVAL);
+	assert_int_equal(vmm_load_arm64_boot(&k, &fdt, &arm, NULL), 0);
+	assert_true(arm.pc == k.entry && arm.x0 == fdt.gpa && arm.pstate == 0x3c5);
+	k.arch = VMM_LOAD_ARCH_RISCV64;
+	assert_int_equal(vmm_load_arm64_boot(&k, &fdt, &arm, &err), -EINVAL);
+	assert_int_equal(rv.pc, 7);
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 3, &rv, NULL), 0);
+	assert_true(rv.pc == k.entry && rv.a0 == 3 && rv.a1 == fdt.gpa);
+
+	fdt.len++;
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EINVAL);
+	fdt.len = 0;
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EINVAL);
+	fdt = (struct vmm_load_range){ 4 * GIB + 4, 64 };
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EINVAL);
+	fdt = (struct vmm_load_range){ UINT64_MAX - 7, 64 };
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EINVAL);
+	/* On each side of the kernel, and one byte into it. */
+	fdt = (struct vmm_load_range){ 2 * GIB - 64, 64 };
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), 0);
+	fdt.len = 65;
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EBUSY);
+	fdt = (struct vmm_load_range){ 2 * GIB + 0xfff8, 64 };
+	assert_int_equal(vmm_load_riscv64_boot(&k, &fdt, 0, &rv, &err), -EBUSY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +191,7 @@ int main(void)
 		cmocka_unit_test(ram_that_is_not_there_is_refused),
 		cmocka_unit_test(too_many_regions_are_refused),
 		cmocka_unit_test(a_kernel_and_an_initrd_find_their_places),
+		cmocka_unit_test(the_first_cpu_is_given_the_device_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

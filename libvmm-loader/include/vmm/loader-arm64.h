@@ -78,6 +78,33 @@ VMM_API VMM_MUST_USE int vmm_load_arm64_map(const struct vmm_mem *mem,
 					    struct vmm_load_map *out,
 					    struct vmm_error *err);
 
+/** State of the CPU that starts; other general registers are 0, the MMU and caches are
+ *  off. Every other CPU waits for PSCI. */
+struct vmm_load_arm64_entry {
+	uint64_t pc;
+	/** The device tree. */
+	uint64_t x0;
+	/** EL1h with all exceptions masked. */
+	uint64_t pstate;
+};
+
+/**
+ * Tell how the first CPU enters a Linux kernel (Documentation/arm64/booting.rst).
+ *
+ * @param kernel    result of vmm_load_kernel()
+ * @param fdt       result of vmm_fdt_load()
+ * @param[out] out  register values
+ * @param[out] err  detail on failure
+ * @retval 0        done
+ * @retval -EINVAL  a kernel for another machine; a device tree without bytes, of more than
+ *                  2 MiB, or not on a multiple of 8 bytes
+ * @retval -EBUSY   the device tree lies in the kernel
+ */
+VMM_API VMM_MUST_USE int vmm_load_arm64_boot(const struct vmm_load_result *kernel,
+					     const struct vmm_load_range *fdt,
+					     struct vmm_load_arm64_entry *out,
+					     struct vmm_error *err);
+
 VMM_END_DECLS
 
 #endif

@@ -76,6 +76,35 @@ VMM_API VMM_MUST_USE int vmm_load_riscv64_map(const struct vmm_mem *mem,
 					      struct vmm_load_map *out,
 					      struct vmm_error *err);
 
+/** State of the CPU that starts; other general registers are 0, `satp` is 0. Every other
+ *  CPU waits for SBI. */
+struct vmm_load_riscv64_entry {
+	uint64_t pc;
+	/** Number of this CPU, its id in the device tree. */
+	uint64_t a0;
+	/** The device tree. */
+	uint64_t a1;
+};
+
+/**
+ * Tell how the first CPU enters a Linux kernel (Documentation/riscv/boot.rst).
+ *
+ * @param kernel    result of vmm_load_kernel()
+ * @param fdt       result of vmm_fdt_load()
+ * @param cpu       id of the CPU that starts, its `reg` in the device tree
+ * @param[out] out  register values
+ * @param[out] err  detail on failure
+ * @retval 0        done
+ * @retval -EINVAL  a kernel for another machine; a device tree without bytes, of more than
+ *                  2 MiB, or not on a multiple of 8 bytes
+ * @retval -EBUSY   the device tree lies in the kernel
+ */
+VMM_API VMM_MUST_USE int vmm_load_riscv64_boot(const struct vmm_load_result *kernel,
+					       const struct vmm_load_range *fdt,
+					       uint64_t cpu,
+					       struct vmm_load_riscv64_entry *out,
+					       struct vmm_error *err);
+
 VMM_END_DECLS
 
 #endif
