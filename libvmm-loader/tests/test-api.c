@@ -4,6 +4,9 @@
 
 #include <vmm/acpi.h>
 #include <vmm/fdt.h>
+#include <vmm/loader-arm64.h>
+#include <vmm/loader-riscv64.h>
+#include <vmm/smbios.h>
 
 static uint8_t image[65536], tables[65536];
 
@@ -19,6 +22,12 @@ static void plain_structures_keep_their_size(void **state)
 	assert_int_equal(sizeof(struct vmm_load_x86_segment), 24);
 	assert_int_equal(sizeof(struct vmm_load_x86_entry), 184);
 	assert_int_equal(sizeof(struct vmm_acpi_machine), 176);
+	assert_int_equal(sizeof(struct vmm_acpi_cpu_hotplug), 24);
+	assert_int_equal(sizeof(struct vmm_acpi_gic), 88);
+	assert_int_equal(sizeof(struct vmm_fdt_chosen), 64);
+	assert_int_equal(sizeof(struct vmm_smbios_machine), 168);
+	assert_int_equal(sizeof(struct vmm_load_arm64_entry), 24);
+	assert_int_equal(sizeof(struct vmm_load_riscv64_entry), 24);
 }
 
 static void a_machine_is_made_from_the_outside(void **state)
@@ -82,11 +91,72 @@ static void a_machine_is_made_from_the_outside(void **state)
 	assert_memory_equal(head, "quiet co", 8);
 }
 
+/* With a seed, memory in the tree, and what the first CPU is given. */
+static void an_arm64_machine_is_made_from_the_outside(void **state)
+{
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = NULL;
+	struct vmm_load_source source = test_source(image, test_image(image, true));
+	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct vmm_load_arm64_entry entry = { 0 };
+	struct vmm_load_range ram[2], place;
+	struct vmm_load_result kernel;
+	struct vmm_fdt *fdt = NULL;
+	struct vmm_load_map map;
+	struct test_range range;
+	uint8_t seed[32];
+	const void *tree;
+	size_t n, len;
+	uint32_t root;
+
+	assert_int_equal(vmm_load_arm64_ram(16 * MIB, ram, &n), 0);
+	assert_int_equal(n, 1);
+	range = (struct test_range){ ram[0].gpa, ram[0].len, 0 };
+	mem = test_mem(&range, 1);
+	assert_int_equal(vmm_load_arm64_map(mem, &map, NULL), 0);
+	opts.map = &map;
+	assert_int_equal(vmm_load_kernel(mem, &source, &opts, &kernel, NULL), 0);
+	assert_int_equal(vmm_load_random(seed, sizeof(seed), NULL), 0);
+	if (vmm_fdt_new(&fdt) == -EOPNOTSUPP)
+		return;
+	root = vmm_fdt_begin_node(fdt, "");
+	vmm_fdt_put_u32(fdt, "#address-cells", 2);
+	vmm_fdt_put_u32(fdt, "#size-cells", 2);
+	vmm_fdt_put_memory(fdt, &map);
+	vmm_fdt_end_node(fdt, root);
+	assert_int_equal(vmm_fdt_finish(fdt, &tree, &len, NULL), 0);
+	assert_int_equal(vmm_fdt_load(mem, &map, UINT64_MAX, tree, len, &place, NULL), 0);
+	vmm_fdt_free(fdt);
+	assert_int_equal(vmm_load_arm64_boot(&kernel, &place, &entry, NULL), 0);
+	assert_true(entry.pc == 2 * GIB && entry.x0 == place.gpa);
+}
+
+static void smbios_and_firmware_go_to_their_places(void **state)
+{
+	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = test_ram(MIB);
+	struct vmm_smbios_machine machine = VMM_SMBIOS_MACHINE_INIT;
+	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct vmm_load_source source;
+	struct vmm_load_result result;
+	size_t len;
+
+	machine.product = "product";
+	assert_int_equal(vmm_smbios_build(&machine, VMM_LOAD_X86_SMBIOS, tables,
+					  sizeof(tables), &len, NULL),
+			 0);
+	source = test_source(tables, len);
+	opts.flags = VMM_LOAD_RAW;
+	opts.load_gpa = VMM_LOAD_X86_SMBIOS;
+	assert_int_equal(vmm_load_kernel(mem, &source, &opts, &result, NULL), 0);
+	assert_int_equal(result.last_gpa, VMM_LOAD_X86_SMBIOS + len - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_structures_keep_their_size),
 		cmocka_unit_test(a_machine_is_made_from_the_outside),
+		cmocka_unit_test(an_arm64_machine_is_made_from_the_outside),
+		cmocka_unit_test(smbios_and_firmware_go_to_their_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
