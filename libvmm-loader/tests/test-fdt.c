@@ -32,6 +32,8 @@ static void without_libfdt_each_way_in_says_so(void **state)
 	assert_int_equal(vmm_fdt_find(tree, 64, "/", "a", &value, &n), -EOPNOTSUPP);
 	assert_int_equal(vmm_fdt_set_chosen(tree, 64, &c, out, 64, &n, NULL),
 			 -EOPNOTSUPP);
+	assert_int_equal(vmm_fdt_apply_overlay(tree, 64, tree, 64, out, 64, &n, NULL),
+			 -EOPNOTSUPP);
 }
 
 static void expect(struct vmm_fdt *f, int want, const char *text)

@@ -168,8 +168,12 @@ static int write_smbios(struct machine *machine, const struct vmm_mem *mem,
 	if (ret == 0)
 		ret = vmm_smbios_build(&smbios, VMM_LOAD_X86_SMBIOS, tables,
 				       sizeof(tables), &len, err);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = vmm_mem_write(mem, VMM_LOAD_X86_SMBIOS, tables, len);
+		if (ret < 0)
+			(void)vmm_error_set(err, ret, "SMBIOS: no memory at %#x",
+					    VMM_LOAD_X86_SMBIOS);
+	}
 	return ret;
 }
 
