@@ -365,6 +365,15 @@ static void work(struct blk_queue *q)
 		blk_queue_ring(q);
 }
 
+void blk_queue_run(struct blk_queue *q)
+{
+	enter(q);
+	if (q->vq && !blk_is_stopping(q) &&
+	    !__atomic_load_n(&q->blk->paused, __ATOMIC_RELAXED))
+		work(q);
+	leave(q);
+}
+
 void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue)
 {
 	struct blk_queue *q;
@@ -375,11 +384,7 @@ void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue)
 	clear_fd(q->doorbell);
 	if (q->timer >= 0)
 		clear_fd(q->timer);
-	enter(q);
-	if (q->vq && !blk_is_stopping(q) &&
-	    !__atomic_load_n(&blk->paused, __ATOMIC_RELAXED))
-		work(q);
-	leave(q);
+	blk_queue_run(q);
 }
 
 int blk_queue_start(struct blk_queue *q, struct vmm_virtq *vq)

@@ -49,16 +49,26 @@ static void *loop(void *arg)
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 == LAST)
 				return NULL;
-			vmm_virtio_blk_run(t->blk, (uint32_t)events[i].data.u64);
+			blk_queue_run(&t->blk->queues[events[i].data.u64]);
 		}
 	}
 }
 
+/* Each ring of a bell is an edge, so that nobody has to read it quiet again. */
 static int watch(const struct blk_thread *t, int fd, uint64_t what)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = what } };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET,
+				     .data = { .u64 = what } };
 
 	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int watch_queue(const struct blk_thread *t, uint32_t index)
+{
+	const struct blk_queue *q = &t->blk->queues[index];
+	int ret = watch(t, q->doorbell, index);
+
+	return ret == 0 && q->timer >= 0 ? watch(t, q->timer, index) : ret;
 }
 
 static int start(struct vmm_virtio_blk *blk, struct blk_threads *all, uint32_t index,
@@ -73,7 +83,7 @@ static int start(struct vmm_virtio_blk *blk, struct blk_threads *all, uint32_t i
 		return -errno;
 	ret = watch(t, all->quit, LAST);
 	for (uint32_t q = index; ret == 0 && q < blk->queue_n; q += n)
-		ret = watch(t, vmm_virtio_blk_get_fd(blk, q), q);
+		ret = watch_queue(t, q);
 	if (ret == 0)
 		ret = blk_thread_create(&t->thread, loop, t);
 	if (ret < 0)

@@ -183,6 +183,8 @@ void blk_queue_stop(struct blk_queue *q);
 /* What is in flight reaches the driver. */
 void blk_queue_pause(struct blk_queue *q);
 void blk_queue_ring(const struct blk_queue *q);
+/* vmm_virtio_blk_run() for who does not need the descriptors to be quiet afterwards. */
+void blk_queue_run(struct blk_queue *q);
 
 /* blk-file.c: what engines do to a file. blk_file_do() may use up the iovecs of @p io. */
 int blk_file_open(struct blk_file *f, int fd);
