@@ -369,7 +369,7 @@ void blk_queue_run(struct blk_queue *q)
 {
 	enter(q);
 	if (q->vq && !blk_is_stopping(q) &&
-	    !__atomic_load_n(&q->blk->paused, __ATOMIC_RELAXED))
+	    !__atomic_load_n(&q->blk->paused, __ATOMIC_ACQUIRE))
 		work(q);
 	leave(q);
 }

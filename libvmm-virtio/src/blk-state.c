@@ -16,7 +16,8 @@ void vmm_virtio_blk_pause(struct vmm_virtio_blk *blk)
 
 void vmm_virtio_blk_resume(struct vmm_virtio_blk *blk)
 {
-	__atomic_store_n(&blk->paused, false, __ATOMIC_RELAXED);
+	/* What was changed meanwhile is seen by who sees this. */
+	__atomic_store_n(&blk->paused, false, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < blk->queue_n; i++)
 		blk_queue_ring(&blk->queues[i]);
 }

@@ -210,7 +210,8 @@ static void a_block_device_survives_any_failed_allocation(void **state)
 	opts.mem = m->mem;
 	assert_true(disk >= 0);
 	assert_int_equal(ftruncate(disk, 512), 0);
-	for (uint32_t engine = 0; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
+	/* The last one is there on any machine. */
+	for (uint32_t engine = VMM_VIRTIO_BLK_ENGINE_URING; engine > 0; engine--) {
 		int ret = -ENOMEM;
 
 		vmm_virtio_blk_free(blk);
@@ -225,8 +226,6 @@ static void a_block_device_survives_any_failed_allocation(void **state)
 		assert_true(ret == 0 || ret == -EOPNOTSUPP);
 		assert_true(n > 2);
 	}
-	if (!blk)
-		skip();
 	assert_int_equal(
 	    vmm_virtio_mmio_new(&opts, vmm_virtio_blk_get_device(blk), &mmio, NULL), 0);
 	for (n = 0; status != 0xf; n++) {
