@@ -69,15 +69,24 @@ static void queue_enable(void *ctx, uint32_t index)
 		vmm_virtio_transport_needs_reset(blk->transport);
 }
 
+/* A driver that gives up its cache will not flush it any more: what is in there becomes
+ * durable now. It happens once in a driver's life, if ever, so the vCPU can wait. */
+static void set_writeback(struct vmm_virtio_blk *blk, bool on)
+{
+	struct vmm_virtio_blk_io flush = { .op = VMM_VIRTIO_BLK_FLUSH };
+	bool was = __atomic_exchange_n(&blk->writeback, on, __ATOMIC_RELAXED);
+
+	/* A failure is remembered by the file. */
+	if (was && !on && blk->engine.kind != VMM_VIRTIO_BLK_ENGINE_CALLER)
+		(void)blk_file_do(&blk->file, &flush);
+}
+
 static void config_written(void *ctx, uint32_t offset, const void *data, uint32_t len)
 {
-	struct vmm_virtio_blk *blk = ctx;
 	const uint8_t *bytes = data;
 
 	if (offset <= BLK_CONFIG_WRITEBACK && BLK_CONFIG_WRITEBACK - offset < len)
-		__atomic_store_n(&blk->writeback,
-				 bytes[BLK_CONFIG_WRITEBACK - offset] & 1,
-				 __ATOMIC_RELAXED);
+		set_writeback(ctx, bytes[BLK_CONFIG_WRITEBACK - offset] & 1);
 }
 
 static const struct vmm_virtio_device_ops blk_ops = {

@@ -305,8 +305,9 @@ static void without_a_cache_each_write_is_durable(void **state)
 			continue;
 		assert_int_equal(rig_do(&r, OUT, 0, 4096), 0);
 		assert_true(unsafe_pages(fd, 0, SECTORS * 512) > 0);
-		/* The driver switches the cache off; what was written before stays. */
+		/* The driver switches the cache off, and will not flush it any more. */
 		vmm_virtio_mmio_write(r.mmio, 0x120, "\0", 1);
+		assert_int_equal(unsafe_pages(fd, 0, SECTORS * 512), 0);
 		for (uint32_t i = 1; i < 8; i++) {
 			assert_int_equal(rig_do(&r, OUT, 8 * i, 4096), 0);
 			assert_int_equal(unsafe_pages(fd, i * 4096, 4096), 0);

@@ -17,8 +17,9 @@
  *
  * **What a completed request means.** A write is durable when it completes if the driver
  * has no cache to flush (it did not negotiate FLUSH, or switched the cache off), else when
- * a FLUSH completes that was offered after the write's completion. When making data
- * durable failed once, each later FLUSH fails, too: the kernel forgets what it lost.
+ * a FLUSH completes that was offered after the write's completion. When the driver switches
+ * its cache off, an engine makes durable what is complete by then. When making data durable
+ * failed once, each later FLUSH fails, too: the kernel forgets what it lost.
  *
  * **Memory.** Requests point into guest memory until they complete. To change the memory
  * table, call vmm_virtio_blk_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_blk_resume().
