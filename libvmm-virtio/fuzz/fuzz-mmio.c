@@ -5,7 +5,8 @@
  *
  * Each operation is six bytes: what, register, 4 bytes of value. What: 0 write, 1 read,
  * 2 strange width or offset, 3 the device does something, 4 an address register gets a
- * good address, 5 a chain is offered, 6 FEATURES_OK and so on as a good driver would.
+ * good address, 5 a chain is offered, 6 FEATURES_OK and so on as a good driver would,
+ * 7 the device is saved, the state perhaps changed, and restored beside it.
  *
  * It stops when a callback comes at a time when it must not, with features that were not
  * offered, or when the status takes a step that is not in the book.
@@ -29,7 +30,7 @@ struct world {
 	struct vmm_virtio_mmio *mmio;
 	struct vmm_virtio_transport *t;
 	struct vmm_virtq *const *queues;
-	bool active, level;
+	bool active, level, restoring;
 	bool stopped[2];
 };
 
@@ -48,7 +49,7 @@ static int on_activate(void *ctx, const struct vmm_virtio_activation *a)
 	must(!w->active && a->queue_n == 2);
 	must((a->features[0] & ~OFFERED) == 0 && a->features[1] == 0);
 	must(a->features[0] & VMM_VIRTIO_F_VERSION_1);
-	must((vmm_virtio_transport_get_status(w->t) & 0xf) == 0xf);
+	must(w->restoring || (vmm_virtio_transport_get_status(w->t) & 0xf) == 0xf);
 	w->active = true;
 	w->queues = a->queues;
 	w->stopped[0] = false;
@@ -196,12 +197,73 @@ static void climb(struct world *w)
 		wr(w, 0x70, next[status]);
 }
 
+static void make(struct world *w)
+{
+	static const struct vmm_virtio_device_ops ops = {
+		.size = sizeof(ops),
+		.activate = on_activate,
+		.reset = on_reset,
+		.queue_notify = on_notify,
+		.queue_reset = on_queue_reset,
+		.queue_enable = on_queue_enable,
+		.config_written = on_config,
+	};
+	static const uint16_t max[2] = { 16, 256 };
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_device device = VMM_VIRTIO_DEVICE_INIT;
+
+	opts.mem = w->m->mem;
+	opts.set_irq = on_irq;
+	opts.irq_ctx = w;
+	device.id = 42;
+	device.queue_n = 2;
+	device.queue_max = max;
+	device.features[0] = OFFERED;
+	device.config = "configspace";
+	device.config_writable = "\0\0\377\377\1\2\3\0\0\0\0";
+	device.config_len = 12;
+	device.ops = &ops;
+	device.ctx = w;
+	must(vmm_virtio_mmio_new(&opts, &device, &w->mmio, NULL) == 0);
+	w->t = vmm_virtio_mmio_get_transport(w->mmio);
+}
+
+/* What was saved can be restored and looks the same; what was changed since is refused,
+ * or good enough to go on with. */
+static void save_and_restore(struct world *w, const uint8_t *op)
+{
+	struct world other = { .m = w->m, .restoring = true };
+	uint8_t state[4096];
+	int64_t len;
+
+	vmm_virtio_mmio_pause(w->mmio);
+	len = vmm_virtio_mmio_save(w->mmio, state, sizeof(state));
+	vmm_virtio_mmio_resume(w->mmio);
+	must(len > 0 && len <= (int64_t)sizeof(state));
+	if (op[1] & 1)
+		state[(op[2] | op[3] << 8) % len] ^= op[4];
+	make(&other);
+	if (vmm_virtio_mmio_restore(other.mmio, state, (size_t)len, NULL) == 0) {
+		other.restoring = false;
+		if (!(op[1] & 1))
+			must(rd(w, 0x70) == rd(&other, 0x70));
+		vmm_virtio_mmio_resume(other.mmio);
+		climb(&other);
+		offer(&other, op);
+		wr(&other, 0x50, 0);
+	} else {
+		must((op[1] & 1) && !other.active && rd(&other, 0x70) == 0);
+	}
+	vmm_virtio_mmio_free(other.mmio);
+	must(!other.active);
+}
+
 static void operate(struct world *w, const uint8_t *op)
 {
 	uint32_t value;
 
 	memcpy(&value, op + 2, 4);
-	switch (op[0] % 7) {
+	switch (op[0] % 8) {
 	case 0:
 		wr(w, op[1] & ~3u, value);
 		break;
@@ -220,6 +282,9 @@ static void operate(struct world *w, const uint8_t *op)
 	case 5:
 		offer(w, op);
 		break;
+	case 7:
+		save_and_restore(w, op);
+		break;
 	default:
 		climb(w);
 		break;
@@ -228,19 +293,7 @@ static void operate(struct world *w, const uint8_t *op)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct vmm_virtio_device_ops ops = {
-		.size = sizeof(ops),
-		.activate = on_activate,
-		.reset = on_reset,
-		.queue_notify = on_notify,
-		.queue_reset = on_queue_reset,
-		.queue_enable = on_queue_enable,
-		.config_written = on_config,
-	};
-	static const uint16_t max[2] = { 16, 256 };
 	static struct mock *mock;
-	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
-	struct vmm_virtio_device device = VMM_VIRTIO_DEVICE_INIT;
 	struct world w = { .active = false };
 
 	if (!mock)
@@ -248,20 +301,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(mock);
 	mock_reset(mock, 16, 0);
 	w.m = mock;
-	opts.mem = mock->mem;
-	opts.set_irq = on_irq;
-	opts.irq_ctx = &w;
-	device.id = 42;
-	device.queue_n = 2;
-	device.queue_max = max;
-	device.features[0] = OFFERED;
-	device.config = "configspace";
-	device.config_writable = "\0\0\377\377\1\2\3\0\0\0\0";
-	device.config_len = 12;
-	device.ops = &ops;
-	device.ctx = &w;
-	must(vmm_virtio_mmio_new(&opts, &device, &w.mmio, NULL) == 0);
-	w.t = vmm_virtio_mmio_get_transport(w.mmio);
+	make(&w);
 	for (size_t i = 0; i < 600 && i + 6 <= size; i += 6)
 		operate(&w, data + i);
 	must(w.level == (rd(&w, 0x60) != 0));

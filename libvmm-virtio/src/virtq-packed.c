@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtq.h"
 
-/* Event suppression areas: off_wrap, then flags. */
-#define EVENT_OFF 0u
-#define EVENT_FLAGS 1u
-
 static bool is_avail(uint32_t flags, bool wrap)
 {
 	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
@@ -82,7 +78,7 @@ static __attribute__((noinline)) int pop_walk(struct vmm_virtq *q,
 {
 	struct virtq_walk w = { .iov = chain->iov, .max = chain->iov_max };
 	const struct virtq_desc *at = &q->desc[q->next_avail], *end = q->desc + q->num;
-	uint32_t room = q->num - q->outstanding, n = 0, want = phase(q->avail_wrap);
+	uint32_t room = q->num - virtq_outstanding(q), n = 0, want = phase(q->avail_wrap);
 	struct virtq_desc d;
 	uint16_t id;
 	int ret = 0;
@@ -107,7 +103,7 @@ static __attribute__((noinline)) int pop_walk(struct vmm_virtq *q,
 		return virtq_die(q);
 	q->next_avail = (uint16_t)(at - q->desc);
 	q->avail_wrap = want == DESC_F_AVAIL;
-	q->outstanding += n;
+	q->taken += n;
 	if (VIRTQ_UNLIKELY(ret < 0))
 		return virtq_refuse(q, id, (uint16_t)n, false, ret);
 	virtq_take(q, chain, &w, id, (uint16_t)n, false);
@@ -137,12 +133,12 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	if (VIRTQ_UNLIKELY((flags & (DESC_F_NEXT | DESC_F_INDIRECT)) ||
 			   off > q->mru.span || len - 1 > q->mru.span - off ||
 			   chain->iov_max == 0 || q->mru.readonly || !q->packed_plain ||
-			   q->outstanding == q->num || id >= q->num ||
+			   virtq_outstanding(q) == q->num || id >= q->num ||
 			   q->slots[id].state != SLOT_FREE))
 		return pop_walk(q, chain);
 
 	advance(q, &q->next_avail, &q->avail_wrap, 1);
-	q->outstanding++;
+	q->taken++;
 	chain->iov[0].iov_base = q->mru.host + off;
 	virtq_take_one(q, chain, id, len, write);
 	return 0;
@@ -171,7 +167,6 @@ int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t 
 
 	slot->state = SLOT_FREE;
 	advance(q, &q->used_slot, &q->used_wrap, slot->descs);
-	q->outstanding -= slot->descs;
 	q->used_total += slot->descs;
 	/* Length, id and flags are one aligned word: the driver sees all or nothing. */
 	__atomic_store_n(&d->rest, htole64(len | (token & 0xffff) << 32 | flags << 48),
@@ -199,7 +194,6 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 			virtq_wrote(q, &q->desc[q->used_slot], sizeof(*q->desc));
 		}
 		advance(q, &q->used_slot, &q->used_wrap, descs);
-		q->outstanding -= descs;
 		q->used_total += descs;
 	}
 	if (!first)
@@ -223,21 +217,4 @@ bool virtq_packed_enable_notification(struct vmm_virtq *q)
 	virtq_wrote(q, event, 4);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return virtq_packed_has_chain(q);
-}
-
-bool virtq_packed_wants_interrupt(const struct vmm_virtq *q, uint64_t added)
-{
-	uint16_t flags, off_wrap, event;
-
-	flags = load16_acquire(&q->driver[EVENT_FLAGS]);
-	if (flags == EVENT_F_DISABLE)
-		return false;
-	if (flags != EVENT_F_DESC || !q->event_idx || added >= q->num)
-		return true;
-
-	off_wrap = load16(&q->driver[EVENT_OFF]);
-	event = off_wrap & 0x7fff;
-	if ((off_wrap >> 15) != q->used_wrap)
-		event = (uint16_t)(event - q->num);
-	return virtq_event_passed(event, q->used_slot, (uint16_t)(q->used_slot - added));
 }

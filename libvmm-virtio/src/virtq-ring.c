@@ -159,7 +159,7 @@ int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
 	} else if (!q->packed) {
 		q->next_avail--;
 	} else {
-		q->outstanding -= slot->descs;
+		q->taken -= slot->descs;
 		if (q->next_avail < slot->descs) {
 			q->next_avail = (uint16_t)(q->next_avail + q->num);
 			q->avail_wrap = !q->avail_wrap;
@@ -268,6 +268,23 @@ static inline bool split_wants_interrupt(const struct vmm_virtq *q, uint64_t add
 				  (uint16_t)(q->used_total - added));
 }
 
+static inline bool packed_wants_interrupt(const struct vmm_virtq *q, uint64_t added)
+{
+	uint16_t flags, off_wrap, event;
+
+	flags = load16_acquire(&q->driver[EVENT_FLAGS]);
+	if (flags == EVENT_F_DISABLE)
+		return false;
+	if (flags != EVENT_F_DESC || !q->event_idx || added >= q->num)
+		return true;
+
+	off_wrap = load16(&q->driver[EVENT_OFF]);
+	event = off_wrap & 0x7fff;
+	if ((off_wrap >> 15) != q->used_wrap)
+		event = (uint16_t)(event - q->num);
+	return virtq_event_passed(event, q->used_slot, (uint16_t)(q->used_slot - added));
+}
+
 bool vmm_virtq_needs_notification(struct vmm_virtq *q)
 {
 	uint64_t added = q->used_total - q->used_signalled;
@@ -277,7 +294,7 @@ bool vmm_virtq_needs_notification(struct vmm_virtq *q)
 	q->used_signalled = q->used_total;
 	/* What was used must be visible before we look at whether the driver waits. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return q->packed ? virtq_packed_wants_interrupt(q, added)
+	return q->packed ? packed_wants_interrupt(q, added)
 			 : split_wants_interrupt(q, added);
 }
 

@@ -18,6 +18,8 @@ uint32_t virtq_count_inflight(const struct vmm_virtq *q)
 /* Chains that the driver waits for: those handed out and those still to be repeated. */
 static uint32_t count_waiting(const struct vmm_virtq *q)
 {
+	if (q->broken)
+		return 0;
 	return virtq_count_inflight(q) + (q->redo_n - q->redo_pos);
 }
 
@@ -36,7 +38,7 @@ int vmm_virtq_get_state(const struct vmm_virtq *q, struct vmm_virtq_state *out)
 		*out = s;
 		return 0;
 	}
-	if (q->held > 0 || (q->packed && q->outstanding > 0))
+	if (q->held > 0 || (q->packed && virtq_outstanding(q) > 0))
 		return -EBUSY;
 	if (q->enabled) {
 		s.config = q->config;
@@ -67,7 +69,7 @@ size_t vmm_virtq_get_inflight(const struct vmm_virtq *q, uint16_t *heads, size_t
 {
 	size_t n = count_waiting(q);
 
-	if (n > max)
+	if (n > max || n == 0)
 		return n;
 	n = 0;
 	for (uint32_t head = 0; head < q->num; head++) {
@@ -131,6 +133,7 @@ static int restore_enabled(struct vmm_virtq *q, const struct vmm_mem *mem,
 	q->used_slot = s->next_used;
 	/* Any total with these low bits, from which `added` can be taken, will do. */
 	q->used_total = (UINT64_C(1) << 32) + s->next_used;
+	q->taken = q->used_total;
 	q->used_signalled = q->used_total - s->added;
 	q->avail_wrap = s->avail_wrap;
 	q->used_wrap = s->used_wrap;

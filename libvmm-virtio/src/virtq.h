@@ -24,6 +24,10 @@
 #define EVENT_F_DISABLE 1u
 #define EVENT_F_DESC 2u
 
+/* Packed event suppression areas: off_wrap, then flags. */
+#define EVENT_OFF 0u
+#define EVENT_FLAGS 1u
+
 /* Split: available and used ring have flags, idx, ring, event. In 16-bit words and in
  * bytes. */
 #define AVAIL_RING 2u
@@ -91,8 +95,8 @@ struct vmm_virtq {
 	 * bits; and what that was when the driver was last considered. */
 	uint64_t used_total;
 	uint64_t used_signalled;
-	/* Packed: slots popped and not yet used. */
-	uint32_t outstanding;
+	/* Packed: slots popped in all, of which `used_total` were given back. */
+	uint64_t taken;
 
 	/* Ring parts in our address space. */
 	struct virtq_desc *desc;
@@ -209,6 +213,12 @@ static inline uint32_t packed_flags(struct virtq_desc d)
 	return (uint16_t)(d.rest >> 48);
 }
 
+/* Packed: slots popped and not yet used. */
+static inline uint32_t virtq_outstanding(const struct vmm_virtq *q)
+{
+	return (uint32_t)(q->taken - q->used_total);
+}
+
 static inline uint64_t virtq_token(const struct vmm_virtq *q, uint16_t head, uint64_t pos)
 {
 	return (uint64_t)q->epoch << 32 | (uint64_t)(uint16_t)pos << 16 | head;
@@ -248,7 +258,6 @@ void virtq_packed_put_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems,
 			size_t n);
 bool virtq_packed_has_chain(const struct vmm_virtq *q);
 bool virtq_packed_enable_notification(struct vmm_virtq *q);
-bool virtq_packed_wants_interrupt(const struct vmm_virtq *q, uint64_t added);
 int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t token,
 			 uint32_t len);
 

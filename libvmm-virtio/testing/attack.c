@@ -308,6 +308,9 @@ static void spoil_split(struct vmm_virtio_mock *m, uint32_t attack)
 	else
 		for (uint32_t i = 0; i < 2; i++)
 			avail[2 + idx++ % m->num] = 0;
+	/* The head that comes twice is good once. */
+	if (attack == VMM_VIRTIO_MOCK_HEAD_TWICE)
+		*desc_at(m, 0) = (struct mock_desc){ BUFFER, 16, 0, 0 };
 	__atomic_store_n(&avail[1], idx, __ATOMIC_RELEASE);
 }
 

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Random operations on both sides of a ring against a plain list of what is out. */
+/*
+ * Random operations on both sides of a ring against a plain list of what is out: chains
+ * good and bad, direct and indirect, given back one by one and in batches, undone, saved
+ * and restored; resets with chains in flight; calls that must be refused; and every attack
+ * of the mock driver, after which the ring is as it was, or broken until a reset.
+ */
 #include "virtio-test.h"
 
 enum { SEGS = 5, NUM = 13, MANY = 16 };
 
 struct entry {
-	bool offered, popped, done;
+	bool offered, popped, done, bad;
 	uint32_t n;
 	struct mock_seg segs[SEGS];
 	uint64_t token, writable;
@@ -23,6 +28,9 @@ struct model {
 	uint16_t line[64], popped[64];
 	uint32_t line_n, popped_n;
 	uint64_t offered, returned, interrupts;
+	/* How often what is rare came about. */
+	uint32_t refused, resets, attacks, breaks, restores;
+	uint64_t stale;
 };
 
 static uint32_t below(struct model *m, uint32_t bound)
@@ -45,6 +53,11 @@ static void driver_offers(struct model *m)
 		e.segs[i].write = i >= reads;
 		if (e.segs[i].write)
 			e.writable += e.segs[i].len;
+	}
+	if (below(m, 10) == 0) {
+		e.bad = true;
+		e.segs[below(m, e.n)] = (struct mock_seg){ MOCK_HOLE - 4, 8, true };
+		e.segs[e.n - 1].write = true;
 	}
 	head = mock_add(m->r.m, e.segs, e.n, indirect);
 	if (head < 0)
@@ -84,20 +97,29 @@ static void compare_chain(struct model *m, const struct entry *e)
 
 static void device_pops(struct model *m)
 {
+	bool there = vmm_virtq_has_chain(m->r.q);
 	int ret = rig_pop(&m->r);
 	struct entry *e;
 
+	assert_true(there == (m->line_n > 0));
 	if (m->line_n == 0) {
 		assert_int_equal(ret, -EAGAIN);
 		return;
 	}
-	assert_int_equal(ret, 0);
-	assert_int_equal(m->r.chain.head, m->line[0]);
 	e = &m->out[m->line[0]];
-	compare_chain(m, e);
-	e->popped = true;
-	e->token = m->r.chain.token;
-	m->popped[m->popped_n++] = m->line[0];
+	if (e->bad) {
+		/* The queue gave it back itself: no error to the driver but length 0. */
+		assert_true(ret == -EFAULT || ret == -EBADMSG);
+		e->done = true;
+		m->refused++;
+	} else {
+		assert_int_equal(ret, 0);
+		assert_int_equal(m->r.chain.head, m->line[0]);
+		compare_chain(m, e);
+		e->popped = true;
+		e->token = m->r.chain.token;
+		m->popped[m->popped_n++] = m->line[0];
+	}
 	m->line_n--;
 	memmove(m->line, m->line + 1, m->line_n * sizeof(m->line[0]));
 }
@@ -159,6 +181,91 @@ static void driver_collects(struct model *m)
 	assert_int_equal(ret, -EAGAIN);
 }
 
+/* What must be refused, and change nothing. */
+static void device_errs(struct model *m)
+{
+	uint64_t token = (uint64_t)below(m, UINT32_MAX) << 32 | below(m, UINT32_MAX);
+	struct vmm_virtq_used used[2] = { { 0, 0, 0 } };
+	const struct entry *e;
+
+	if (m->stale != 0) {
+		assert_int_equal(vmm_virtq_add_used(m->r.q, m->stale, 0), -ESTALE);
+		assert_int_equal(vmm_virtq_undo_pop(m->r.q, m->stale), -ESTALE);
+	}
+	assert_true(vmm_virtq_add_used(m->r.q, token, 0) < 0);
+	if (m->popped_n == 0)
+		return;
+	e = &m->out[m->popped[below(m, m->popped_n)]];
+	assert_int_equal(vmm_virtq_add_used(m->r.q, e->token, (uint32_t)e->writable + 1),
+			 -EINVAL);
+	used[0].token = e->token;
+	used[1].token = below(m, 2) ? e->token : token;
+	assert_true(vmm_virtq_add_used_n(m->r.q, used, 2) < 0);
+}
+
+/* Both sides begin anew; what is out is forgotten. */
+static void driver_resets(struct model *m)
+{
+	if (m->popped_n > 0)
+		m->stale = m->out[m->popped[0]].token;
+	vmm_virtq_reset(m->r.q);
+	assert_int_equal(rig_pop(&m->r), -ENOTCONN);
+	mock_reset(m->r.m, m->num, m->features);
+	assert_int_equal(vmm_virtq_enable(m->r.q, m->r.m->mem, &m->r.m->config, NULL), 0);
+	memset(m->out, 0, sizeof(m->out));
+	m->line_n = 0;
+	m->popped_n = 0;
+	m->offered = 0;
+	m->returned = 0;
+	m->resets++;
+}
+
+static void expect_broken(struct model *m, uint64_t token)
+{
+	struct vmm_virtq_used used = { .token = token };
+
+	assert_true(vmm_virtq_is_broken(m->r.q));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rig_pop(&m->r), -ENOTRECOVERABLE);
+		assert_int_equal(vmm_virtq_add_used(m->r.q, token, 0), -ENOTRECOVERABLE);
+		assert_int_equal(vmm_virtq_add_used_n(m->r.q, &used, 1),
+				 -ENOTRECOVERABLE);
+		assert_int_equal(vmm_virtq_undo_pop(m->r.q, token), -ENOTRECOVERABLE);
+		assert_false(vmm_virtq_needs_notification(m->r.q));
+		assert_false(vmm_virtq_enable_notification(m->r.q));
+		assert_false(vmm_virtq_has_chain(m->r.q));
+	}
+	m->breaks++;
+}
+
+/* Only when nothing is out, because the driver loses count of what is. */
+static void driver_attacks(struct model *m)
+{
+	uint32_t attack = below(m, VMM_VIRTIO_MOCK_ATTACKS), id, len;
+	uint64_t token = 0;
+	int ret;
+
+	if (m->line_n > 0 || m->popped_n > 0 || m->offered != m->returned ||
+	    vmm_virtio_mock_attack(m->r.m, attack) < 0)
+		return;
+	m->attacks++;
+	ret = rig_pop(&m->r);
+	if (ret == 0) {
+		assert_int_equal(attack, VMM_VIRTIO_MOCK_HEAD_TWICE);
+		token = m->r.chain.token;
+		ret = rig_pop(&m->r);
+	}
+	if (vmm_virtio_mock_attack_breaks(attack)) {
+		assert_int_equal(ret, -ENOTRECOVERABLE);
+		expect_broken(m, token);
+		driver_resets(m);
+		return;
+	}
+	assert_true(ret == -EBADMSG || ret == -EFAULT || ret == -EROFS);
+	assert_int_equal(mock_get_used(m->r.m, &id, &len), 0);
+	assert_int_equal(len, 0);
+}
+
 static void save_and_restore(struct model *m)
 {
 	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
@@ -170,6 +277,7 @@ static void save_and_restore(struct model *m)
 		return;
 	assert_int_equal(ret, 0);
 	assert_true(n >= m->popped_n);
+	m->restores++;
 	vmm_virtq_reset(m->r.q);
 	assert_int_equal(vmm_virtq_restore(m->r.q, m->r.m->mem, &s, heads, NULL), 0);
 	/* What was popped comes again, first and in the order of pop. */
@@ -183,7 +291,7 @@ static void save_and_restore(struct model *m)
 
 static void step(struct model *m)
 {
-	switch (below(m, 8)) {
+	switch (below(m, 10)) {
 	case 0:
 	case 1:
 		driver_offers(m);
@@ -201,12 +309,23 @@ static void step(struct model *m)
 	case 6:
 		driver_collects(m);
 		break;
+	case 7:
+		device_errs(m);
+		break;
+	case 8:
+		driver_attacks(m);
+		if (below(m, 100) == 0)
+			driver_resets(m);
+		break;
 	default:
 		if (below(m, 8) == 0)
 			save_and_restore(m);
 		break;
 	}
 }
+
+/* Of all runs, so that a step that never came about does not go unnoticed. */
+static uint32_t refused, resets, attacks, breaks, restores;
 
 static void one_run(struct vmm_test_rng *rng, uint32_t num, uint64_t features)
 {
@@ -223,6 +342,11 @@ static void one_run(struct vmm_test_rng *rng, uint32_t num, uint64_t features)
 	assert_int_equal(m.offered, m.returned);
 	assert_false(vmm_virtq_is_broken(m.r.q));
 	*rng = m.rng;
+	refused += m.refused;
+	resets += m.resets;
+	attacks += m.attacks;
+	breaks += m.breaks;
+	restores += m.restores;
 	rig_stop(&m.r);
 }
 
@@ -241,6 +365,8 @@ static void random_calls_match_a_list(void **state)
 		if (features & PACKED)
 			one_run(&rng, NUM, features);
 	}
+	assert_true(refused > 500 && resets > 100 && attacks > 150 && breaks > 40 &&
+		    restores > 500);
 }
 
 int main(void)

@@ -359,7 +359,7 @@ VMM_API VMM_MUST_USE int vmm_virtq_get_state(const struct vmm_virtq *q,
 					     struct vmm_virtq_state *out);
 
 /**
- * List the heads of the chains in flight, oldest first.
+ * List the heads of the chains in flight, oldest first; a broken queue has none.
  *
  * @param q           the queue
  * @param[out] heads  room for @p max entries; may be NULL if @p max is 0
