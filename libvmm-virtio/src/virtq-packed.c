@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtq.h"
 
-static bool is_avail(uint32_t flags, bool wrap)
+#define DESC_F_PHASE (DESC_F_AVAIL | DESC_F_USED)
+
+/* The two bits of a descriptor that is available in this round. */
+static inline uint32_t phase(bool wrap)
 {
-	return !!(flags & DESC_F_AVAIL) == wrap && !!(flags & DESC_F_USED) != wrap;
+	return wrap ? DESC_F_AVAIL : DESC_F_USED;
 }
 
 /* The driver writes the flags of a chain's first descriptor last, as a word of 16 bits.
@@ -13,7 +16,7 @@ bool virtq_packed_has_chain(const struct vmm_virtq *q)
 	const uint16_t *flags =
 	    (const uint16_t *)(const void *)&q->desc[q->next_avail].rest + 3;
 
-	return is_avail(load16_acquire(flags), q->avail_wrap);
+	return (load16_acquire(flags) & DESC_F_PHASE) == phase(q->avail_wrap);
 }
 
 /* virtio 1.2, 2.8.7: entries in table order; only WRITE counts in their flags. */
@@ -58,14 +61,6 @@ static void advance(const struct vmm_virtq *q, uint16_t *slot, bool *wrap, uint3
 		*wrap = !*wrap;
 	}
 	*slot = (uint16_t)next;
-}
-
-#define DESC_F_PHASE (DESC_F_AVAIL | DESC_F_USED)
-
-/* The two bits of a descriptor that is available in this round. */
-static inline uint32_t phase(bool wrap)
-{
-	return wrap ? DESC_F_AVAIL : DESC_F_USED;
 }
 
 /*
@@ -120,17 +115,16 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	uint32_t flags, write;
 	uint16_t id;
 
-	/* Everything else in it was written before the flags, which are in this half. */
-	d.rest = le64toh(__atomic_load_n(&at->rest, __ATOMIC_ACQUIRE));
-	flags = packed_flags(d);
-	if ((flags & DESC_F_PHASE) != phase(q->avail_wrap))
+	if (!virtq_packed_has_chain(q))
 		return -EAGAIN;
-	d.addr = le64toh(__atomic_load_n(&at->addr, __ATOMIC_RELAXED));
+	d = desc_snapshot(at);
+	flags = packed_flags(d);
 	id = packed_id(d);
 	off = d.addr - q->mru.gpa;
 	len = desc_len(d);
 	write = flags & DESC_F_WRITE;
-	if (VIRTQ_UNLIKELY((flags & (DESC_F_NEXT | DESC_F_INDIRECT)) ||
+	if (VIRTQ_UNLIKELY((flags & (DESC_F_NEXT | DESC_F_INDIRECT | DESC_F_PHASE)) !=
+			       phase(q->avail_wrap) ||
 			   off > q->mru.span || len - 1 > q->mru.span - off ||
 			   chain->iov_max == 0 || q->mru.readonly || !q->packed_plain ||
 			   virtq_outstanding(q) == q->num || id >= q->num ||
@@ -161,16 +155,14 @@ static uint16_t put(struct vmm_virtq *q, const struct vmm_virtq_used *used, uint
 int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t token,
 			 uint32_t len)
 {
-	struct virtq_desc *d = &q->desc[q->used_slot];
-	uint64_t flags = (q->used_wrap ? DESC_F_AVAIL | DESC_F_USED : 0) |
-			 (len > 0 ? DESC_F_WRITE : 0);
+	const struct vmm_virtq_used used = { .token = token, .len = len };
+	uint16_t *flags = (uint16_t *)(void *)&q->desc[q->used_slot].rest + 3;
+	uint16_t value = put(q, &used, q->used_slot, q->used_wrap);
 
 	slot->state = SLOT_FREE;
 	advance(q, &q->used_slot, &q->used_wrap, slot->descs);
 	q->used_total += slot->descs;
-	/* Length, id and flags are one aligned word: the driver sees all or nothing. */
-	__atomic_store_n(&d->rest, htole64(len | (token & 0xffff) << 32 | flags << 48),
-			 __ATOMIC_RELEASE);
+	store16_release(flags, value);
 	return 0;
 }
 
