@@ -74,12 +74,11 @@ static void close_port(struct vmm_virtio_console *c, uint32_t port, int code)
 
 /* A pipe without a reader must not end the VMM. The signal is for this thread only, so
  * it can be taken back before anybody sees it, unless one was waiting before. */
-static ssize_t write_without_signal(int fd, const struct iovec *iov, uint32_t n)
+static int64_t write_without_signal(int fd, const struct iovec *iov, uint32_t n)
 {
 	static const struct timespec now = { 0, 0 };
 	sigset_t pipe, old, waiting;
-	ssize_t ret;
-	int code;
+	int64_t ret;
 
 	(void)sigemptyset(&pipe);
 	(void)sigaddset(&pipe, SIGPIPE);
@@ -87,11 +86,11 @@ static ssize_t write_without_signal(int fd, const struct iovec *iov, uint32_t n)
 	(void)sigpending(&waiting);
 	(void)pthread_sigmask(SIG_BLOCK, &pipe, &old);
 	ret = writev(fd, iov, (int)n);
-	code = errno;
-	if (ret < 0 && code == EPIPE && !sigismember(&waiting, SIGPIPE))
+	if (ret < 0)
+		ret = -errno;
+	if (ret == -EPIPE && !sigismember(&waiting, SIGPIPE))
 		(void)sigtimedwait(&pipe, NULL, &now);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = code;
 	return ret;
 }
 
@@ -101,14 +100,16 @@ int64_t console_fd_send(void *ctx, uint32_t port, const struct iovec *iov, uint3
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = n };
 	int fd = c->ports[port].out_fd;
-	ssize_t ret;
+	int64_t ret;
 
 	do {
 		ret = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (ret < 0 && errno == ENOTSOCK)
+		if (ret < 0)
+			ret = -errno;
+		if (ret == -ENOTSOCK)
 			ret = write_without_signal(fd, iov, n);
-	} while (ret < 0 && errno == EINTR);
-	return ret < 0 ? -errno : ret;
+	} while (ret == -EINTR);
+	return ret;
 }
 
 int64_t console_fd_recv(void *ctx, uint32_t port, const struct iovec *iov, uint32_t n)
