@@ -103,7 +103,7 @@ static int64_t on_recv(void *ctx, uint32_t port, const struct iovec *iov, uint32
 	len = iov[0].iov_len < w->have ? (uint32_t)iov[0].iov_len : w->have;
 	memset(iov[0].iov_base, 0x49, len);
 	w->have -= len;
-	return len > 0 ? len : -EAGAIN;
+	return len > 0 ? (int64_t)len : -EAGAIN;
 }
 
 static void wr(struct world *w, uint32_t reg, uint32_t value)

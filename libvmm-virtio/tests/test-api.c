@@ -8,6 +8,11 @@
 #include <vmm/virtio-blk.h>
 #include <vmm/virtio-mem.h>
 #include <vmm/virtio-pmem.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <vmm/virtio-blk.h>
+#include <vmm/virtio-console.h>
+#include <vmm/virtio-net.h>
 #include <vmm/virtio-rng.h>
 #include <vmm/virtio-vsock.h>
 
@@ -55,6 +60,17 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_blk_state), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_lifetime), 8);
 	assert_int_equal(sizeof(struct vmm_virtio_rate_config), 56);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 88);
+	assert_int_equal(sizeof(struct vmm_virtio_net_backend), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_net_opts), 104);
+	assert_int_equal(sizeof(struct vmm_virtio_net_stats), 120);
+	assert_int_equal(sizeof(struct vmm_virtio_net_state), 944);
+	assert_int_equal(sizeof(struct vmm_virtio_console_backend), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_console_port), 24);
+	assert_int_equal(sizeof(struct vmm_virtio_console_opts), 72);
+	assert_int_equal(sizeof(struct vmm_virtio_console_stats), 80);
+	assert_int_equal(sizeof(struct vmm_virtio_console_state), 544);
 }
 
 static void a_queue_serves_a_driver(void **state)
@@ -331,6 +347,76 @@ static void devices_with_descriptors_are_made_and_asked(void **state)
 	vmm_virtio_rng_free(rng);
 }
 
+static void a_network_device_has_two_ends(void **state)
+{
+	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
+	VMM_CLEANUP(vmm_virtio_net_free) struct vmm_virtio_net *net = NULL;
+	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_net_opts nopts = VMM_VIRTIO_NET_OPTS_INIT;
+	struct vmm_virtio_net_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_net_state s = VMM_VIRTIO_NET_STATE_INIT;
+	struct vmm_virtio_transport *t;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	nopts.kind = VMM_VIRTIO_NET_DATAGRAM;
+	nopts.fds = fds;
+	opts.mem = m->mem;
+	assert_int_equal(vmm_virtio_net_new(&nopts, &net, NULL), 0);
+	assert_int_equal(
+	    vmm_virtio_mmio_new(&opts, vmm_virtio_net_get_device(net), &mmio, NULL), 0);
+	t = vmm_virtio_mmio_get_transport(mmio);
+	assert_true(vmm_virtio_net_get_fd(net, 0) >= 0);
+	assert_true(vmm_virtio_net_get_doorbell(net, 0) >= 0);
+	vmm_virtio_net_pause(net);
+	vmm_virtio_net_resume(net);
+	vmm_virtio_net_wake(net, 0);
+	vmm_virtio_net_run(net, 0);
+	assert_int_equal(vmm_virtio_net_set_link(net, t, true), 0);
+	assert_int_equal(vmm_virtio_net_announce(net, t), -EOPNOTSUPP);
+	assert_int_equal(vmm_virtio_net_set_fd(net, 0, -1), 0);
+	vmm_virtio_net_get_stats(net, &stats);
+	vmm_virtio_net_get_state(net, &s);
+	assert_int_equal(vmm_virtio_net_set_state(net, &s, NULL), 0);
+	assert_int_equal(vmm_virtio_net_open_tap("", 1, fds, NULL), -EINVAL);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(close(fds[1]), 0);
+}
+
+static void a_console_has_ports(void **state)
+{
+	static const struct vmm_virtio_console_port port = { -1, -1, NULL, true };
+	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
+	VMM_CLEANUP(vmm_virtio_console_free) struct vmm_virtio_console *console = NULL;
+	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_console_opts copts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
+	struct vmm_virtio_console_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_console_state s = { .size = sizeof(s) };
+
+	copts.ports = &port;
+	copts.port_n = 1;
+	opts.mem = m->mem;
+	assert_int_equal(vmm_virtio_console_new(&copts, &console, NULL), 0);
+	assert_int_equal(vmm_virtio_mmio_new(
+			     &opts, vmm_virtio_console_get_device(console), &mmio, NULL),
+			 0);
+	assert_true(vmm_virtio_console_get_fd(console) >= 0);
+	assert_true(vmm_virtio_console_get_doorbell(console) >= 0);
+	vmm_virtio_console_pause(console);
+	vmm_virtio_console_resume(console);
+	vmm_virtio_console_wake(console);
+	vmm_virtio_console_run(console);
+	assert_int_equal(vmm_virtio_console_set_fds(console, 0, -1, -1), 0);
+	assert_int_equal(vmm_virtio_console_set_size(
+			     console, vmm_virtio_mmio_get_transport(mmio), 80, 25),
+			 0);
+	vmm_virtio_console_get_stats(console, &stats);
+	vmm_virtio_console_get_state(console, &s);
+	assert_int_equal(vmm_virtio_console_set_state(console, &s, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +427,8 @@ int main(void)
 		cmocka_unit_test(a_rate_is_limited),
 		cmocka_unit_test(memory_devices_are_made_and_asked),
 		cmocka_unit_test(devices_with_descriptors_are_made_and_asked),
+		cmocka_unit_test(a_network_device_has_two_ends),
+		cmocka_unit_test(a_console_has_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vmm/virtio-console.h>
 #include <vmm/virtio-net.h>
 
 static int allocations_left = -1;
@@ -87,11 +88,48 @@ static void a_network_device_survives_a_lack_of_descriptors(void **state)
 	assert_int_equal(close(fds[1]), 0);
 }
 
+static void a_console_survives_a_lack_of_anything(void **state)
+{
+	struct vmm_virtio_console_opts opts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
+	struct vmm_virtio_console_port port = { -1, -1, NULL, true };
+	struct vmm_virtio_console *console = NULL;
+	int fds[2], n, ret = -EMFILE, before;
+	struct rlimit old, now;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	port.in_fd = fds[0];
+	port.out_fd = fds[1];
+	opts.ports = &port;
+	opts.port_n = 1;
+	opts.thread = true;
+	allocations_left = 0;
+	assert_int_equal(vmm_virtio_console_new(&opts, &console, NULL), -ENOMEM);
+	allocations_left = -1;
+	before = lowest_free();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	now = old;
+	for (n = 0; ret != 0; n++) {
+		now.rlim_cur = (rlim_t)(before + n);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+		ret = vmm_virtio_console_new(&opts, &console, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_true(ret == 0 || (ret == -EMFILE && !console));
+		if (ret < 0)
+			assert_int_equal(lowest_free(), before);
+	}
+	assert_true(n >= 5);
+	vmm_virtio_console_free(console);
+	assert_int_equal(lowest_free(), before);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(close(fds[1]), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_network_device_survives_any_failed_allocation),
 		cmocka_unit_test(a_network_device_survives_a_lack_of_descriptors),
+		cmocka_unit_test(a_console_survives_a_lack_of_anything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
