@@ -21,10 +21,14 @@ static uint8_t wire[4 + FRAME_MAX];
 static int start(struct net_rig *r, uint32_t kind, int type)
 {
 	struct vmm_virtio_net_opts opts = VMM_VIRTIO_NET_OPTS_INIT;
-	int fds[2];
+	/* Less than a frame, so that a stream takes parts. */
+	int fds[2], room = 16000;
 
 	net_rig_init(r);
 	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds), 0);
+	if (type == SOCK_STREAM)
+		assert_int_equal(
+		    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
 	opts.kind = kind;
 	opts.fds = fds;
 	opts.closed = rig_closed;

@@ -373,52 +373,6 @@ static void bad_chains_do_not_stop_the_device(void **state)
 	net_rig_stop(&r);
 }
 
-/* A bad chain behind good ones: those come back empty at worst, and none is lost. */
-static void a_bad_chain_among_buffers_loses_none(void **state)
-{
-	static const struct mock_seg hole = { MOCK_HOLE, 100, true };
-	struct net_rig r;
-	uint32_t id, len, n = 0;
-
-	net_rig_start(&r,
-		      BASIC | NF_MRG | VMM_VIRTIO_NET_F_GUEST_CSUM |
-			  VMM_VIRTIO_NET_F_GUEST_TSO4,
-		      true);
-	rig_give_buffers(&r, 0, 5, 1000);
-	assert_true(mock_add(&r.q[0], &hole, 1, false) >= 0);
-	rig_give_buffers(&r, 0, 5, 1000);
-	(void)rig_queue_frame(&r, 60, 1);
-	(void)rig_loop(&r, 0);
-	assert_int_equal(mock_get_used(&r.q[0], &id, &len), 0);
-	assert_int_equal(len, 0);
-	expect_frame(&r, 0, 60, 1, 1);
-	while (mock_get_used(&r.q[0], &id, &len) == 0)
-		n += len == 0;
-	assert_int_equal(n, 4);
-	(void)rig_queue_frame(&r, 4500, 2);
-	vmm_virtio_net_wake(r.net, 0);
-	(void)rig_loop(&r, 0);
-	expect_frame(&r, 0, 4500, 2, 5);
-	net_rig_stop(&r);
-}
-
-static void frames_wait_for_buffers_without_a_spin(void **state)
-{
-	struct net_rig r;
-
-	net_rig_start(&r, BASIC, true);
-	(void)rig_loop(&r, 0);
-	(void)rig_queue_frame(&r, 60, 1);
-	vmm_virtio_net_wake(r.net, 0);
-	assert_int_equal(rig_loop(&r, 0), 1);
-	assert_int_equal(r.recvs, 0);
-	assert_true(rig_stats(&r).rx_starved > 0);
-	rig_give_buffers(&r, 0, 2, 1526);
-	assert_int_equal(rig_loop(&r, 0), 1);
-	expect_frame(&r, 0, 60, 1, 1);
-	net_rig_stop(&r);
-}
-
 /* The driver notifies if and only if the device waits for it. */
 static void notifications_are_asked_for_when_they_help(void **state)
 {
@@ -451,109 +405,6 @@ static void notifications_are_asked_for_when_they_help(void **state)
 		assert_int_equal(r.sent_n, 2);
 		net_rig_stop(&r);
 	}
-}
-
-static void frames_are_spread_over_mergeable_buffers(void **state)
-{
-	static const uint32_t sizes[] = { 12, 13, 26, 100, 1526, 4096 };
-	struct net_rig r;
-
-	net_rig_start(&r, BASIC | NF_MRG, true);
-	for (size_t i = 0; i < VMM_ARRAY_LEN(sizes); i++) {
-		uint32_t len = sizes[i] * 3 - 5, n = (12 + len + sizes[i] - 1) / sizes[i];
-
-		if (len < 14)
-			len = 14, n = (12 + len + sizes[i] - 1) / sizes[i];
-		assert_int_equal(rig_climb(&r, BASIC | NF_MRG |
-						   VMM_VIRTIO_NET_F_GUEST_CSUM |
-						   VMM_VIRTIO_NET_F_GUEST_TSO6),
-				 0xf);
-		rig_give_buffers(&r, 0, 12, sizes[i]);
-		(void)rig_queue_frame(&r, len, (uint8_t)i);
-		(void)rig_queue_frame(&r, 14, 99);
-		(void)rig_loop(&r, 0);
-		expect_frame(&r, 0, len, (uint8_t)i, (uint16_t)n);
-		expect_frame(&r, 0, 14, 99, sizes[i] < 26 ? (sizes[i] < 13 ? 3 : 2) : 1);
-	}
-	net_rig_stop(&r);
-}
-
-static void a_header_of_the_back_end_reaches_the_driver(void **state)
-{
-	static const uint8_t header[12] = { 1, 1, 54, 0, 180, 5, 34, 0, 16, 0, 0, 0 };
-	static const uint8_t clean[12] = { [10] = 1 };
-	struct net_rig r;
-
-	net_rig_start(
-	    &r, BASIC | VMM_VIRTIO_NET_F_GUEST_CSUM | VMM_VIRTIO_NET_F_GUEST_TSO4, true);
-	rig_give_buffers(&r, 0, 4, 2000);
-	(void)rig_queue_frame(&r, 1900, 1);
-	memcpy(r.queued[0].bytes, header, 12);
-	(void)rig_loop(&r, 0);
-	expect_frame(&r, 0, 1900, 1, 1);
-	assert_memory_equal(got, header, 10);
-	/* Without GUEST_CSUM there is nothing in it. */
-	assert_int_equal(rig_climb(&r, BASIC), 0xf);
-	rig_give_buffers(&r, 0, 4, 2000);
-	(void)rig_queue_frame(&r, 1400, 1);
-	memcpy(r.queued[0].bytes, header, 12);
-	(void)rig_loop(&r, 0);
-	expect_frame(&r, 0, 1400, 1, 1);
-	assert_memory_equal(got, clean, 12);
-	net_rig_stop(&r);
-}
-
-static void a_frame_longer_than_its_buffer_is_dropped_alone(void **state)
-{
-	struct net_rig r;
-
-	net_rig_start(&r, BASIC, true);
-	rig_give_buffers(&r, 0, 2, 1526);
-	(void)rig_queue_frame(&r, 1515, 1);
-	(void)rig_queue_frame(&r, 1514, 2);
-	(void)rig_queue_frame(&r, 13, 3);
-	(void)rig_queue_frame(&r, FRAME_MAX + 1, 4);
-	(void)rig_queue_frame(&r, FRAME_MAX + 50, 5);
-	(void)rig_queue_frame(&r, 200, 6);
-	(void)rig_loop(&r, 0);
-	expect_frame(&r, 0, 1514, 2, 1);
-	expect_frame(&r, 0, 200, 6, 1);
-	assert_int_equal(rig_stats(&r).rx_dropped, 4);
-	net_rig_stop(&r);
-}
-
-/* A frame for which there are too few buffers waits for more, but not for ever. */
-static void a_frame_waits_for_more_buffers_or_goes(void **state)
-{
-	struct pollfd p = { -1, POLLIN, 0 };
-	struct net_rig r;
-
-	net_rig_start(&r, BASIC | NF_MRG | EV, true);
-	rig_give_buffers(&r, 0, 2, 1000);
-	(void)rig_queue_frame(&r, 4000, 1);
-	(void)rig_queue_frame(&r, 500, 2);
-	vmm_virtio_net_run(r.net, 0);
-	vmm_virtio_net_run(r.net, 0);
-	assert_int_equal(rig_take(&r, 0, got), -EAGAIN);
-	assert_int_equal(r.recvs, 1);
-	rig_give_buffers(&r, 0, 6, 1000);
-	vmm_virtio_net_run(r.net, 0);
-	expect_frame(&r, 0, 4000, 1, 5);
-	expect_frame(&r, 0, 500, 2, 1);
-
-	(void)rig_queue_frame(&r, 4000, 3);
-	(void)rig_queue_frame(&r, 600, 4);
-	vmm_virtio_net_run(r.net, 0);
-	assert_int_equal(rig_take(&r, 0, got), -EAGAIN);
-	(void)rig_is_readable(&r, 0);
-	p.fd = vmm_virtio_net_get_fd(r.net, 0);
-	assert_int_equal(poll(&p, 1, 5000), 1);
-	while (rig_take(&r, 0, got) == -EAGAIN && poll(&p, 1, 5000) == 1)
-		vmm_virtio_net_run(r.net, 0);
-	net_fill_frame(want, 600, 4);
-	assert_memory_equal(got + HEADER, want, 600);
-	assert_int_equal(rig_stats(&r).rx_dropped, 1);
-	net_rig_stop(&r);
 }
 
 /* HG-43 */
@@ -867,13 +718,7 @@ int main(void)
 		cmocka_unit_test(a_header_goes_on_clean),
 		cmocka_unit_test(a_header_may_be_cut_anywhere),
 		cmocka_unit_test(bad_chains_do_not_stop_the_device),
-		cmocka_unit_test(a_bad_chain_among_buffers_loses_none),
-		cmocka_unit_test(frames_wait_for_buffers_without_a_spin),
 		cmocka_unit_test(notifications_are_asked_for_when_they_help),
-		cmocka_unit_test(frames_are_spread_over_mergeable_buffers),
-		cmocka_unit_test(a_header_of_the_back_end_reaches_the_driver),
-		cmocka_unit_test(a_frame_longer_than_its_buffer_is_dropped_alone),
-		cmocka_unit_test(a_frame_waits_for_more_buffers_or_goes),
 		cmocka_unit_test(one_run_is_bounded_and_stays_readable_for_the_rest),
 		cmocka_unit_test(a_broken_ring_asks_for_a_reset_once),
 		cmocka_unit_test(a_link_that_is_down_carries_nothing),
