@@ -43,7 +43,7 @@ static int enter_namespace(void **state)
 static void skip_without_tap(void)
 {
 	if (why_not) {
-		print_message("skipped: %s\n", why_not);
+		print_message("# skipped: %s\n", why_not);
 		skip();
 	}
 }
