@@ -380,6 +380,8 @@ static void a_network_device_has_two_ends(void **state)
 	vmm_virtio_net_get_state(net, &s);
 	assert_int_equal(vmm_virtio_net_set_state(net, &s, NULL), 0);
 	assert_int_equal(vmm_virtio_net_open_tap("", 1, fds, NULL), -EINVAL);
+	assert_int_equal(vmm_virtio_net_open_tap("tap%d", 1, fds, NULL), -EINVAL);
+	assert_int_equal(vmm_virtio_net_open_tap("x", 65, fds, NULL), -EINVAL);
 	assert_int_equal(close(fds[0]), 0);
 	assert_int_equal(close(fds[1]), 0);
 }

@@ -34,9 +34,8 @@ static int connect_to(const char *where)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	assert_true(fd >= 0);
 	memcpy(at.sun_path, where, strlen(where));
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 100 && fd >= 0; i++) {
 		if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 			return fd;
 		if (waitpid(child, NULL, WNOHANG) == child)
@@ -45,11 +44,14 @@ static int connect_to(const char *where)
 			break;
 		(void)usleep(50000);
 	}
-	assert_int_equal(close(fd), 0);
+	if (fd >= 0)
+		(void)close(fd);
 	return -1;
 }
 
-/* Returns a socket, or -1 with the reason printed. */
+static int peer = -1;
+
+/* Returns a socket, or -1 for want of a passt that runs. */
 static int start_passt(void)
 {
 	const char *program = getenv("VMM_PASST") ? getenv("VMM_PASST") : "passt";
@@ -58,26 +60,22 @@ static int start_passt(void)
 			       ARG("-n"),    ARG("24"), ARG("-g"), ARG("10.0.2.2"),
 			       NULL };
 	posix_spawn_file_actions_t quiet;
-	int ret, fd;
+	int ret;
 
 	/* It gives root up, and has to reach its socket still. */
-	assert_non_null(mkdtemp(dir));
-	assert_int_equal(chmod(dir, 0777), 0);
+	if (!mkdtemp(dir) || chmod(dir, 0777) < 0)
+		return -1;
 	(void)snprintf(path, sizeof(path), "%s/s", dir);
 	assert_int_equal(posix_spawn_file_actions_init(&quiet), 0);
 	assert_int_equal(posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", 1, 0),
 			 0);
 	ret = posix_spawnp(&child, program, &quiet, NULL, argv, environ);
-	assert_int_equal(posix_spawn_file_actions_destroy(&quiet), 0);
+	(void)posix_spawn_file_actions_destroy(&quiet);
 	if (ret != 0) {
 		child = 0;
-		print_message("# skipped: no passt\n");
 		return -1;
 	}
-	fd = connect_to(path);
-	if (fd < 0)
-		print_message("# skipped: passt does not run here\n");
-	return fd;
+	return connect_to(path);
 }
 
 static void stop_passt(void)
@@ -138,16 +136,11 @@ static bool wait_for_answer(struct net_rig *r)
 static void passt_answers(void **state)
 {
 	struct vmm_virtio_net_opts opts = VMM_VIRTIO_NET_OPTS_INIT;
-	int fd = start_passt();
 	struct net_rig r;
 
-	if (fd < 0) {
-		stop_passt();
-		skip();
-	}
 	net_rig_init(&r);
 	opts.kind = VMM_VIRTIO_NET_STREAM;
-	opts.fds = &fd;
+	opts.fds = &peer;
 	opts.queue_max = NET_NUM;
 	rig_attach(&r, &opts);
 	assert_int_equal(rig_climb(&r, BASIC), 0xf);
@@ -160,8 +153,6 @@ static void passt_answers(void **state)
 	assert_int_equal(rig_stats(&r).tx_frames, REQUESTS);
 	assert_int_equal(rig_stats(&r).rx_dropped, 0);
 	net_rig_stop(&r);
-	assert_int_equal(close(fd), 0);
-	stop_passt();
 }
 
 int main(void)
@@ -169,6 +160,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passt_answers),
 	};
+	int ret = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	peer = start_passt();
+	/* Not by skip(): that is "not ok" in TAP, which Meson takes for a failure. */
+	if (peer < 0)
+		printf("1..0 # SKIP no passt, or it does not run here\n");
+	else
+		ret = cmocka_run_group_tests(tests, NULL, NULL);
+	if (peer >= 0)
+		(void)close(peer);
+	stop_passt();
+	return ret;
 }

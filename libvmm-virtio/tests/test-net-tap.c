@@ -23,29 +23,19 @@
 /* An experimental protocol number, so that nobody answers. */
 #define OUR_TYPE 0x88b5
 
-static const char *why_not;
 static uint8_t got[HEADER + VMM_VIRTIO_NET_FRAME_MAX];
 
-static int enter_namespace(void **state)
+/* Returns why there is nothing to test here, or NULL. */
+static const char *enter_namespace(void)
 {
 	struct vmm_error err;
 	int fd;
 
 	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		why_not = "no network namespace for us";
-	else if (vmm_virtio_net_open_tap("probe", 1, &fd, &err) < 0)
-		why_not = "no TAP for us: /dev/net/tun";
-	else
-		assert_int_equal(close(fd), 0);
-	return 0;
-}
-
-static void skip_without_tap(void)
-{
-	if (why_not) {
-		print_message("# skipped: %s\n", why_not);
-		skip();
-	}
+		return "no network namespace for us";
+	if (vmm_virtio_net_open_tap("probe", 1, &fd, &err) < 0)
+		return "no TAP for us: /dev/net/tun";
+	return close(fd) == 0 ? NULL : "a TAP that cannot be closed";
 }
 
 static int bring_up(const char *name)
@@ -112,7 +102,6 @@ static void frames_pass_a_tap_in_both_directions(void **state)
 	struct net_rig r;
 	int fd, sock;
 
-	skip_without_tap();
 	start(&r, "vmm0", 1, &fd);
 	sock = bring_up("vmm0");
 	assert_int_equal(rig_climb(&r, BASIC), 0xf);
@@ -177,7 +166,6 @@ static void offloads_are_what_was_negotiated(void **state)
 	uint32_t pieces = 0;
 	int fd, sock;
 
-	skip_without_tap();
 	start(&r, "vmm1", 1, &fd);
 	sock = bring_up("vmm1");
 	at.sll_ifindex = (int)if_nametoindex("vmm1");
@@ -237,7 +225,6 @@ static void pairs_of_a_tap_are_attached_as_needed(void **state)
 	uint32_t seen = 0;
 	int fds[2], sock, other = -1;
 
-	skip_without_tap();
 	start(&r, "vmm2", 2, fds);
 	sock = bring_up("vmm2");
 	assert_int_equal(rig_climb(&r, BASIC | NF_MQ), 0xf);
@@ -281,7 +268,6 @@ static void a_tap_that_is_down_loses_frames(void **state)
 	struct net_rig r;
 	int fd;
 
-	skip_without_tap();
 	start(&r, "vmm4", 1, &fd);
 	assert_int_equal(rig_climb(&r, BASIC), 0xf);
 	rig_give_buffers(&r, 0, 10, 1526);
@@ -305,7 +291,6 @@ static void bad_taps_are_refused(void **state)
 				 -EINVAL);
 	assert_int_equal(vmm_virtio_net_open_tap("x", 0, fds, NULL), -EINVAL);
 	assert_int_equal(vmm_virtio_net_open_tap("x", 65, fds, NULL), -EINVAL);
-	skip_without_tap();
 	assert_int_equal(vmm_virtio_net_open_tap("lo", 1, fds, &err), -EINVAL);
 	assert_int_equal(vmm_virtio_net_open_tap("vmm5", 1, fds, NULL), 0);
 	assert_int_equal(vmm_virtio_net_open_tap("vmm5", 1, fds + 1, &err), -EBUSY);
@@ -330,6 +315,12 @@ int main(void)
 		cmocka_unit_test(a_tap_that_is_down_loses_frames),
 		cmocka_unit_test(bad_taps_are_refused),
 	};
+	const char *why_not = enter_namespace();
 
-	return cmocka_run_group_tests(tests, enter_namespace, NULL);
+	/* Not by skip(): that is "not ok" in TAP, which Meson takes for a failure. */
+	if (why_not) {
+		printf("1..0 # SKIP %s\n", why_not);
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
