@@ -10,6 +10,12 @@
 
 #include "console.h"
 
+/* Most bytes of one call, and of one port in one run: buffers may overlap, so that what a
+ * driver offers says nothing about how much work it is. */
+#define CALL_MAX 0x10000u
+#define RUN_MAX 0x100000u
+#define CALL_IOVECS 64u
+
 static int add_source(struct vmm_virtio_console *c, int fd, uint32_t port,
 		      uint32_t events)
 {
@@ -161,31 +167,46 @@ void console_undo(struct vmm_virtio_console *c, uint32_t queue, uint64_t token)
 		vmm_virtio_transport_needs_reset(c->transport);
 }
 
-/* Send what is left of a chain. Returns -EAGAIN if not all went; then `done` says how
- * much did. A driver that changes the chain meanwhile spoils its own output. */
+/* The next bytes of a chain for one call. */
+static uint32_t clip(struct vmm_virtq_cursor at, struct iovec iov[CALL_IOVECS])
+{
+	uint64_t left = at.left < CALL_MAX ? at.left : CALL_MAX;
+	uint32_t n;
+
+	for (n = 0; n < CALL_IOVECS && left > 0; n++) {
+		iov[n].iov_base = (uint8_t *)at.iov->iov_base + at.offset;
+		iov[n].iov_len = at.iov->iov_len - at.offset;
+		if (iov[n].iov_len > left)
+			iov[n].iov_len = (size_t)left;
+		left -= vmm_virtq_skip(&at, iov[n].iov_len);
+	}
+	return n;
+}
+
+/* Send what is left of a chain. Returns -EAGAIN if the back end takes no more, -E2BIG if
+ * this run has done enough; then `done` says how much went. A driver that changes the
+ * chain meanwhile spoils its own output. */
 static int send_chain(struct vmm_virtio_console *c, uint32_t port,
-		      const struct vmm_virtq_chain *chain)
+		      const struct vmm_virtq_chain *chain, uint64_t *budget)
 {
 	struct console_port *p = &c->ports[port];
 	struct vmm_virtq_cursor at = vmm_virtq_reader(chain);
-	struct iovec iov[64];
+	struct iovec iov[CALL_IOVECS];
 
 	(void)vmm_virtq_skip(&at, p->done);
 	while (at.left > 0) {
-		struct vmm_virtq_cursor some = at;
+		uint64_t n;
 		int64_t ret;
-		uint32_t n;
 
 		if (p->closed || (c->builtin && p->out_fd < 0)) {
 			c->stats.tx_dropped += at.left;
 			break;
 		}
-		for (n = 0; n < 64 && some.left > 0; n++) {
-			iov[n].iov_base = (uint8_t *)some.iov->iov_base + some.offset;
-			iov[n].iov_len = some.iov->iov_len - some.offset;
-			(void)vmm_virtq_skip(&some, iov[n].iov_len);
+		if (*budget == 0) {
+			p->done = at.done;
+			return -E2BIG;
 		}
-		ret = c->backend.send(c->backend_ctx, port, iov, n);
+		ret = c->backend.send(c->backend_ctx, port, iov, clip(at, iov));
 		if (ret == -EAGAIN || ret == 0) {
 			c->stats.tx_blocked++;
 			p->done = at.done;
@@ -195,7 +216,9 @@ static int send_chain(struct vmm_virtio_console *c, uint32_t port,
 			close_port(c, port, (int)ret);
 			continue;
 		}
-		c->stats.tx_bytes += vmm_virtq_skip(&at, (uint64_t)ret);
+		n = vmm_virtq_skip(&at, (uint64_t)ret);
+		c->stats.tx_bytes += n;
+		*budget -= n < *budget ? n : *budget;
 	}
 	p->done = 0;
 	return 0;
@@ -205,6 +228,7 @@ static void serve_tx(struct vmm_virtio_console *c, uint32_t port)
 {
 	uint32_t queue = console_queue(port) + 1;
 	uint32_t budget = vmm_virtq_get_num(c->vqs[queue]);
+	uint64_t bytes = RUN_MAX;
 	bool blocked = false;
 
 	vmm_virtq_disable_notification(c->vqs[queue]);
@@ -222,7 +246,9 @@ static void serve_tx(struct vmm_virtio_console *c, uint32_t port)
 			console_use(c, queue, chain.token, 0);
 			continue;
 		}
-		blocked = send_chain(c, port, &chain) < 0;
+		ret = send_chain(c, port, &chain, &bytes);
+		blocked = ret < 0;
+		c->again |= ret == -E2BIG;
 		if (blocked)
 			console_undo(c, queue, chain.token);
 		else
@@ -240,6 +266,7 @@ static bool receive_one(struct vmm_virtio_console *c, uint32_t port, bool *out_s
 	struct vmm_virtq_chain chain = { .iov = NULL };
 	uint32_t queue = console_queue(port);
 	int ret = console_pop(c, queue, &chain);
+	struct iovec iov[CALL_IOVECS];
 	int64_t n;
 
 	if (ret == -EAGAIN) {
@@ -254,7 +281,8 @@ static bool receive_one(struct vmm_virtio_console *c, uint32_t port, bool *out_s
 		console_use(c, queue, chain.token, 0);
 		return true;
 	}
-	n = c->backend.recv(c->backend_ctx, port, chain.iov, chain.writable_n);
+	n = c->backend.recv(c->backend_ctx, port, iov,
+			    clip(vmm_virtq_writer(&chain), iov));
 	if (n > 0) {
 		if ((uint64_t)n > chain.writable_len)
 			n = (int64_t)chain.writable_len;

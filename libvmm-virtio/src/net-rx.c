@@ -160,7 +160,8 @@ static void pool_commit(struct net_pair *p, uint8_t header[NET_HEADER], uint32_t
 		net_flush(p, p->rx);
 	p->stats.rx_frames++;
 	p->stats.rx_bytes += len;
-	p->owed = len;
+	p->owed += len;
+	p->owed_n++;
 }
 
 /* Newest first. A chain cannot go back past a bad one that came behind it, so the driver
@@ -182,10 +183,10 @@ static bool rate_allows(struct net_pair *p)
 {
 	uint64_t wait = 0;
 
-	if (!p->net->rx_rate || p->owed == 0)
-		return true;
-	if (vmm_virtio_rate_take(p->net->rx_rate, p->owed, 1, &wait) == 0) {
+	if (!p->net->rx_rate ||
+	    vmm_virtio_rate_take(p->net->rx_rate, p->owed, p->owed_n, &wait) == 0) {
 		p->owed = 0;
+		p->owed_n = 0;
 		return true;
 	}
 	p->stats.limited++;
@@ -340,6 +341,10 @@ static bool receive_one(struct net_pair *p)
 {
 	if (vmm_virtq_is_broken(p->rx))
 		return false;
+	if (p->held_len > 0 && !link_is_up(p)) {
+		p->held_len = 0;
+		p->stats.rx_dropped++;
+	}
 	if (p->held_len > 0)
 		return deliver_held(p);
 	if (p->closed || p->dry || !rate_allows(p))

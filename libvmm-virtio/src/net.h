@@ -132,8 +132,10 @@ struct net_pair {
 	uint8_t held_header[NET_HEADER];
 	/* There are not enough buffers for what there is to receive. */
 	bool starved;
-	/* Frame that the driver got, and that the limit was not asked for yet. */
-	uint32_t owed;
+	/* Bytes and frames that the driver got, and that the limit was not asked for yet.
+	 */
+	uint64_t owed;
+	uint32_t owed_n;
 	struct net_pool pool;
 	struct net_used used;
 	/* Header or tail of a frame around what is in guest memory. */

@@ -140,6 +140,51 @@ static void one_run_is_bounded_and_stays_readable_for_the_rest(void **state)
 }
 
 /* HG-22 for consoles: a bad chain of each kind, and a good one behind it. */
+static void start_on(struct world *w, int in_fd, int out_fd)
+{
+	struct vmm_virtio_console_port port = { in_fd, out_fd, NULL, false };
+	struct vmm_virtio_console_opts opts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
+
+	memset(w, 0, sizeof(*w));
+	w->m = mock_new(NUM, 0);
+	opts.ports = &port;
+	opts.port_n = 1;
+	attach(w, &opts);
+	assert_int_equal(climb(w, 0), 0xf);
+}
+
+/* Buffers that overlap: 16 MiB of output out of 1 MiB of memory, into a file that takes
+ * all there is. */
+static void one_run_moves_a_bounded_number_of_bytes(void **state)
+{
+	int in = memfd_create("in", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
+	struct mock_seg segs[16];
+	struct world w;
+
+	start_on(&w, in, out);
+	(void)loop(&w);
+	for (int i = 0; i < 16; i++)
+		segs[i] = (struct mock_seg){ OUT, 0x100000, false };
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(mock_add(&w.q[1], segs, 4, false), 4 * i);
+	}
+	vmm_virtio_console_run(w.c);
+	assert_int_equal(stats_of(&w).tx_bytes, 0x100000);
+	assert_true(is_readable(&w));
+	assert_int_equal(loop(&w), 15);
+	assert_int_equal(lseek(out, 0, SEEK_END), 16 << 20);
+	assert_int_equal(ftruncate(in, 16 << 20), 0);
+	for (int i = 0; i < 4; i++)
+		segs[i].write = true;
+	assert_true(mock_add(&w.q[0], segs, 4, false) >= 0);
+	wr(&w, 0x50, 0);
+	vmm_virtio_console_run(w.c);
+	assert_int_equal(used(&w, 0), 0x10000);
+	stop(&w);
+	assert_int_equal(close(in), 0);
+	assert_int_equal(close(out), 0);
+}
+
 static void bad_chains_do_not_stop_the_device(void **state)
 {
 	static const struct {
@@ -227,19 +272,6 @@ static void an_emergency_byte_goes_at_once(void **state)
 	wr(&w, 0x108, '?');
 	assert_int_equal(stats_of(&w).tx_dropped, 1);
 	stop(&w);
-}
-
-static void start_on(struct world *w, int in_fd, int out_fd)
-{
-	struct vmm_virtio_console_port port = { in_fd, out_fd, NULL, false };
-	struct vmm_virtio_console_opts opts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
-
-	memset(w, 0, sizeof(*w));
-	w->m = mock_new(NUM, 0);
-	opts.ports = &port;
-	opts.port_n = 1;
-	attach(w, &opts);
-	assert_int_equal(climb(w, 0), 0xf);
 }
 
 /* A pipe that nobody reads is an error, not a signal that ends the program. */
@@ -434,6 +466,7 @@ int main(void)
 		cmocka_unit_test(output_waits_in_the_ring_while_nobody_reads),
 		cmocka_unit_test(a_back_end_may_take_one_byte_at_a_time),
 		cmocka_unit_test(one_run_is_bounded_and_stays_readable_for_the_rest),
+		cmocka_unit_test(one_run_moves_a_bounded_number_of_bytes),
 		cmocka_unit_test(bad_chains_do_not_stop_the_device),
 		cmocka_unit_test(a_broken_ring_asks_for_a_reset_once),
 		cmocka_unit_test(an_emergency_byte_goes_at_once),

@@ -210,8 +210,8 @@ VMM_API int vmm_virtio_console_get_fd(const struct vmm_virtio_console *console);
 VMM_API int vmm_virtio_console_get_doorbell(const struct vmm_virtio_console *console);
 
 /**
- * Move bytes and messages, at most as many chains of each queue as it is long. If there
- * is more, the file descriptor stays readable. Any thread; a call on a device that its
+ * Move bytes and messages, at most as many chains of each queue as it is long, and about
+ * a MiB of output of each port. If there is more, the file descriptor stays readable. Any thread; a call on a device that its
  * driver did not start does nothing.
  */
 VMM_API void vmm_virtio_console_run(struct vmm_virtio_console *console);
