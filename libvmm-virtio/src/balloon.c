@@ -294,6 +294,13 @@ int vmm_virtio_balloon_set_mem(struct vmm_virtio_balloon *balloon,
 	return 0;
 }
 
+static bool role_is_used(const struct vmm_virtio_balloon *b, uint32_t role)
+{
+	static const uint64_t needs[ROLES] = { 0, 0, F_STATS, F_HINT, F_REPORT };
+
+	return (b->features & needs[role]) == needs[role];
+}
+
 /*
  * virtio 1.2, 5.5.2 gives each queue a fixed number; drivers are known that number those
  * they use without gaps. If the queues with the fixed numbers are there, those are meant.
@@ -301,16 +308,14 @@ int vmm_virtio_balloon_set_mem(struct vmm_virtio_balloon *balloon,
 static void find_queues(struct vmm_virtio_balloon *b,
 			const struct vmm_virtio_activation *a)
 {
-	const bool used[ROLES] = { true, true, a->features[0] & F_STATS,
-				   a->features[0] & F_HINT, a->features[0] & F_REPORT };
 	bool fixed = true;
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < ROLES; i++)
-		fixed &= !used[i] || vmm_virtq_is_enabled(a->queues[i]);
+		fixed &= !role_is_used(b, i) || vmm_virtq_is_enabled(a->queues[i]);
 	for (uint32_t i = 0; i < ROLES; i++) {
 		b->vq[i] = NULL;
-		if (!used[i])
+		if (!role_is_used(b, i))
 			continue;
 		b->index[i] = fixed ? i : at;
 		at++;
@@ -326,6 +331,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	pthread_mutex_lock(&b->lock);
 	b->features = a->features[0];
 	b->transport = a->transport;
+	b->queues = a->queues;
 	find_queues(b, a);
 	pthread_mutex_unlock(&b->lock);
 	return 0;
@@ -350,6 +356,33 @@ static void reset(void *ctx)
 	    tell(b->transport, BALLOON_CONFIG_HINT, BALLOON_HINT_STOP) < 0 ||
 	    tell(b->transport, BALLOON_CONFIG_POISON, 0) < 0)
 		vmm_virtio_transport_needs_reset(b->transport);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void queue_reset(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_balloon *b = ctx;
+
+	pthread_mutex_lock(&b->lock);
+	for (uint32_t i = 0; i < ROLES; i++) {
+		if (!b->vq[i] || b->index[i] != index)
+			continue;
+		b->vq[i] = NULL;
+		if (i == ROLE_STATS)
+			b->stats_held = false;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_balloon *b = ctx;
+
+	pthread_mutex_lock(&b->lock);
+	for (uint32_t i = 0; i < ROLES; i++) {
+		if (role_is_used(b, i) && b->index[i] == index)
+			b->vq[i] = b->queues[index];
+	}
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -385,6 +418,8 @@ static const struct vmm_virtio_device_ops balloon_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 	.config_written = config_written,
 };
 

@@ -68,6 +68,7 @@ struct vmm_virtio_balloon {
 	/* By role; NULL where the driver does not use it. */
 	struct vmm_virtq *vq[ROLES];
 	uint32_t index[ROLES];
+	struct vmm_virtq *const *queues;
 	struct balloon_map map;
 	struct vmm_virtio_balloon_stats stats;
 	struct vmm_virtio_balloon_guest guest;

@@ -49,6 +49,7 @@ struct vmm_virtio_mem {
 	/* Protects all below. */
 	pthread_mutex_t lock;
 	struct vmm_virtq *vq;
+	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
 	uint64_t block_n;
 	uint64_t *plugged;
@@ -316,6 +317,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	pthread_mutex_lock(&m->lock);
 	m->vq = vmm_virtq_is_enabled(a->queues[0]) ? a->queues[0] : NULL;
 	m->transport = a->transport;
+	m->queues = a->queues;
 	pthread_mutex_unlock(&m->lock);
 	return 0;
 }
@@ -327,6 +329,25 @@ static void reset(void *ctx)
 	pthread_mutex_lock(&m->lock);
 	m->vq = NULL;
 	m->transport = NULL;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void queue_reset(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_mem *m = ctx;
+
+	(void)index;
+	pthread_mutex_lock(&m->lock);
+	m->vq = NULL;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_mem *m = ctx;
+
+	pthread_mutex_lock(&m->lock);
+	m->vq = m->queues[index];
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -344,6 +365,8 @@ static const struct vmm_virtio_device_ops mem_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 };
 
 static void describe(struct vmm_virtio_mem *m)

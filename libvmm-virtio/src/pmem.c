@@ -47,6 +47,7 @@ struct vmm_virtio_pmem {
 	int bell;
 	int timer;
 	struct vmm_virtq *vq;
+	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
 	/* Making data durable has failed: it cannot be vouched for again. */
 	bool lost;
@@ -182,6 +183,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	pthread_mutex_lock(&p->worker.lock);
 	p->vq = vmm_virtq_is_enabled(a->queues[0]) ? a->queues[0] : NULL;
 	p->transport = a->transport;
+	p->queues = a->queues;
 	pthread_mutex_unlock(&p->worker.lock);
 	return p->opts.no_thread ? 0 : worker_start(&p->worker);
 }
@@ -194,6 +196,25 @@ static void reset(void *ctx)
 	pthread_mutex_lock(&p->worker.lock);
 	p->vq = NULL;
 	p->transport = NULL;
+	pthread_mutex_unlock(&p->worker.lock);
+}
+
+static void queue_reset(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_pmem *p = ctx;
+
+	(void)index;
+	pthread_mutex_lock(&p->worker.lock);
+	p->vq = NULL;
+	pthread_mutex_unlock(&p->worker.lock);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_pmem *p = ctx;
+
+	pthread_mutex_lock(&p->worker.lock);
+	p->vq = p->queues[index];
 	pthread_mutex_unlock(&p->worker.lock);
 }
 
@@ -210,6 +231,8 @@ static const struct vmm_virtio_device_ops pmem_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 };
 
 static void describe(struct vmm_virtio_pmem *p)

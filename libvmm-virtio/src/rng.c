@@ -20,6 +20,7 @@ struct vmm_virtio_rng {
 	/* Keeps vmm_virtio_rng_run() and a reset apart. */
 	pthread_mutex_t lock;
 	struct vmm_virtq *queue;
+	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
 	struct vmm_virtio_rng_stats stats;
 	/* Nanoseconds that the limit wants to pass; 0: it does not. */
@@ -144,6 +145,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *activation)
 
 	pthread_mutex_lock(&rng->lock);
 	rng->queue = activation->queues[0];
+	rng->queues = activation->queues;
 	rng->transport = activation->transport;
 	pthread_mutex_unlock(&rng->lock);
 	return 0;
@@ -155,6 +157,25 @@ static void reset(void *ctx)
 
 	pthread_mutex_lock(&rng->lock);
 	rng->queue = NULL;
+	pthread_mutex_unlock(&rng->lock);
+}
+
+static void queue_reset(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_rng *rng = ctx;
+
+	(void)index;
+	pthread_mutex_lock(&rng->lock);
+	rng->queue = NULL;
+	pthread_mutex_unlock(&rng->lock);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_rng *rng = ctx;
+
+	pthread_mutex_lock(&rng->lock);
+	rng->queue = rng->queues[index];
 	pthread_mutex_unlock(&rng->lock);
 }
 
@@ -171,6 +192,8 @@ static const struct vmm_virtio_device_ops rng_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 };
 
 int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,

@@ -76,7 +76,7 @@ static bool has_room(const struct vmm_virtio_vsock *v)
 /* Those for whom there is no room wait in the backlog, at no cost to us. */
 void vsock_set_listening(struct vmm_virtio_vsock *v, bool on)
 {
-	on = on && has_room(v) && v->vq[VSOCK_RX];
+	on = on && has_room(v) && v->transport;
 	if (on == v->listening)
 		return;
 	v->listening = on;

@@ -89,6 +89,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 
 	pthread_mutex_lock(&v->worker.lock);
 	v->transport = a->transport;
+	v->queues = a->queues;
 	v->features = a->features[0];
 	for (uint32_t i = 0; i < VSOCK_QUEUES; i++)
 		v->vq[i] = vmm_virtq_is_enabled(a->queues[i]) ? a->queues[i] : NULL;
@@ -117,6 +118,25 @@ static void reset(void *ctx)
 	pthread_mutex_unlock(&v->worker.lock);
 }
 
+/* No chain is out between turns. */
+static void queue_reset(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_vsock *v = ctx;
+
+	pthread_mutex_lock(&v->worker.lock);
+	v->vq[index] = NULL;
+	pthread_mutex_unlock(&v->worker.lock);
+}
+
+static void queue_enable(void *ctx, uint32_t index)
+{
+	struct vmm_virtio_vsock *v = ctx;
+
+	pthread_mutex_lock(&v->worker.lock);
+	v->vq[index] = v->queues[index];
+	pthread_mutex_unlock(&v->worker.lock);
+}
+
 static void queue_notify(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_vsock *v = ctx;
@@ -130,6 +150,8 @@ static const struct vmm_virtio_device_ops vsock_ops = {
 	.activate = activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
+	.queue_reset = queue_reset,
+	.queue_enable = queue_enable,
 };
 
 static int take_path(char *to, const char *from)

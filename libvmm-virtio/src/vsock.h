@@ -126,6 +126,7 @@ struct vmm_virtio_vsock {
 	uint64_t timer_at;
 
 	struct vmm_virtq *vq[VSOCK_QUEUES];
+	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
 	uint64_t features;
 	/* The driver must learn that all connections are gone; it was told. */

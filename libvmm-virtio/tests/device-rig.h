@@ -99,6 +99,22 @@ static inline void dr_queue(struct devrig *r, uint32_t index)
 	dr_must(dr_rd(r, 0x44) == 1);
 }
 
+/* Reset one queue and set it up anew (RING_RESET). */
+static inline void dr_reset_queue(struct devrig *r, uint32_t index)
+{
+	struct vmm_virtq_config c = r->q[index].config;
+
+	dr_wr(r, 0x30, index);
+	dr_wr(r, 0xc0, 1);
+	dr_must(dr_rd(r, 0xc0) == 0 && dr_rd(r, 0x44) == 0);
+	r->q[index] = *r->m;
+	r->q[index].config = c;
+	memset(mock_at(r->m, c.desc), 0, 0x1000);
+	memset(mock_at(r->m, c.driver), 0, 0x1000);
+	memset(mock_at(r->m, c.device), 0, 0x1000);
+	dr_queue(r, index);
+}
+
 /* From any state to DRIVER_OK, with the queues in @p mask. */
 static inline void dr_climb(struct devrig *r, uint32_t mask, uint64_t features)
 {

@@ -58,7 +58,7 @@ static struct vmm_virtio_balloon_opts opts_of(struct world *w, bool own)
 	opts.discard = own ? on_discard : NULL;
 	opts.ctx = w;
 	opts.mem = w->r.m->mem;
-	opts.features |= F_ALL;
+	opts.features |= F_ALL | VMM_VIRTIO_F_RING_RESET | PACKED;
 	return opts;
 }
 
@@ -519,6 +519,45 @@ static void a_reset_takes_all_pages_out(void **state)
 	stop(&w);
 }
 
+static void queues_are_reset_one_by_one(void **state)
+{
+	static const uint32_t pfns[] = { FREE_PFN, FREE_PFN + 1 };
+	struct world w;
+
+	start(&w, true, F_STATS | VMM_VIRTIO_F_RING_RESET);
+	pages(&w, INFLATE, pfns, 1);
+	send(&w, STATS, "0123456789", 10);
+	dr_reset_queue(&w.r, INFLATE);
+	pages(&w, INFLATE, pfns + 1, 1);
+	assert_int_equal(stats(&w).pages, 2);
+	dr_reset_queue(&w.r, STATS);
+	assert_int_equal(vmm_virtio_balloon_poll_stats(w.b), -EAGAIN);
+	send(&w, STATS, "0123456789", 10);
+	assert_int_equal(vmm_virtio_balloon_poll_stats(w.b), 0);
+	dr_wr(&w.r, 0x30, DEFLATE);
+	dr_wr(&w.r, 0xc0, 1);
+	vmm_virtio_balloon_run(w.b);
+	stop(&w);
+}
+
+static void packed_rings_do_as_well(void **state)
+{
+	static const uint32_t pfns[] = { FREE_PFN, FREE_PFN + 1 };
+	struct world w;
+
+	start(&w, true, F_STATS | PACKED);
+	for (int i = 0; i < 40; i++) {
+		pages(&w, INFLATE, pfns, 2);
+		pages(&w, DEFLATE, pfns, 2);
+		send(&w, STATS, "0123456789", 10);
+		assert_int_equal(vmm_virtio_balloon_poll_stats(w.b), 0);
+		assert_int_equal(dr_used(&w.r, STATS), 0);
+	}
+	assert_int_equal(w.calls, 40);
+	assert_int_equal(stats(&w).deflated, 80);
+	stop(&w);
+}
+
 /* Skipped on a host without huge pages to spare. */
 static void larger_host_pages_go_once_they_are_full(void **state)
 {
@@ -717,6 +756,8 @@ int main(void)
 		cmocka_unit_test(malformed_chains_do_not_stop_the_balloon),
 		cmocka_unit_test(one_run_is_bounded_and_wakes_the_balloon_again),
 		cmocka_unit_test(a_reset_takes_all_pages_out),
+		cmocka_unit_test(queues_are_reset_one_by_one),
+		cmocka_unit_test(packed_rings_do_as_well),
 		cmocka_unit_test(larger_host_pages_go_once_they_are_full),
 		cmocka_unit_test(the_memory_may_change),
 		cmocka_unit_test(a_saved_balloon_goes_on),

@@ -68,6 +68,7 @@ static struct vmm_virtio_mem_opts opts_of(struct world *w)
 	o.len = BLOCKS * BLOCK;
 	o.requested = 4 * BLOCK;
 	o.node = 3;
+	o.features |= VMM_VIRTIO_F_RING_RESET | PACKED;
 	return o;
 }
 
@@ -317,6 +318,23 @@ static void a_driver_that_would_read_anything_is_not_let_in(void **state)
 	stop(&w);
 }
 
+static void the_queue_is_reset_alone(void **state)
+{
+	struct world w;
+
+	start(&w);
+	dr_climb(&w.r, 1, F_INACCESSIBLE | VMM_VIRTIO_F_RING_RESET);
+	assert_int_equal(ask(&w, PLUG, 0, 1), ACK);
+	dr_wr(&w.r, 0xc0, 1);
+	vmm_virtio_mem_run(w.d);
+	dr_reset_queue(&w.r, 0);
+	assert_int_equal(ask(&w, UNPLUG, 0, 1), ACK);
+	dr_climb(&w.r, 1, F_INACCESSIBLE | PACKED);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(ask(&w, i % 2 ? UNPLUG : PLUG, 0, 1), ACK);
+	stop(&w);
+}
+
 static struct vmm_mem *with_region(struct devrig *r)
 {
 	struct vmm_mem_region region = VMM_MEM_REGION_INIT;
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(a_back_end_that_cannot_is_busy),
 		cmocka_unit_test(requests_that_are_cut_short_come_back),
 		cmocka_unit_test(a_driver_that_would_read_anything_is_not_let_in),
+		cmocka_unit_test(the_queue_is_reset_alone),
 		cmocka_unit_test(unplugged_memory_goes_back_to_the_host),
 		cmocka_unit_test(saved_blocks_are_restored),
 		cmocka_unit_test(a_corrupt_memory_state_is_refused),

@@ -54,7 +54,7 @@ static struct vmm_virtio_pmem_opts opts_of(struct world *w)
 	o.flush = on_flush;
 	o.ctx = w;
 	o.no_thread = true;
-	o.features |= VMM_VIRTIO_PMEM_F_SHMEM_REGION;
+	o.features |= VMM_VIRTIO_PMEM_F_SHMEM_REGION | VMM_VIRTIO_F_RING_RESET;
 	return o;
 }
 
@@ -330,6 +330,23 @@ static void a_paused_device_leaves_requests_in_the_ring(void **state)
 	stop(&w);
 }
 
+static void the_queue_is_reset_alone(void **state)
+{
+	struct world w;
+
+	start(&w);
+	dr_climb(&w.r, 1, VMM_VIRTIO_F_RING_RESET);
+	add(&w, &flush_type, 4, 4);
+	dr_wr(&w.r, 0xc0, 1);
+	vmm_virtio_pmem_run(w.p);
+	assert_int_equal(w.flushes, 0);
+	dr_reset_queue(&w.r, 0);
+	add(&w, &flush_type, 4, 4);
+	vmm_virtio_pmem_run(w.p);
+	assert_int_equal(dr_used(&w.r, 0), 4);
+	stop(&w);
+}
+
 static void a_saved_pmem_goes_on(void **state)
 {
 	struct vmm_virtio_pmem_state s = VMM_VIRTIO_PMEM_STATE_INIT, bad;
@@ -419,6 +436,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_flushed_by_a_thread),
 		cmocka_unit_test(a_reset_waits_for_a_flush_under_way),
 		cmocka_unit_test(a_paused_device_leaves_requests_in_the_ring),
+		cmocka_unit_test(the_queue_is_reset_alone),
 		cmocka_unit_test(a_saved_pmem_goes_on),
 		cmocka_unit_test(bad_pmem_options_are_refused),
 	};

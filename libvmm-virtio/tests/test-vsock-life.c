@@ -446,6 +446,72 @@ static void a_reset_ends_all_connections(void **state)
 	vs_stop(&w);
 }
 
+static void queues_are_reset_under_a_connection(void **state)
+{
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w = { 0 };
+	struct pkt p;
+	char buf[8];
+	int fd;
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
+	dr_carry(&w.r, vmm_virtio_vsock_get_device(w.v));
+	dr_climb(&w.r, 7, 1 | VMM_VIRTIO_F_RING_RESET);
+	vs_rx_reset(&w);
+	vs_refill(&w);
+	fd = open_one(&w);
+	dr_wr(&w.r, 0x30, RX);
+	dr_wr(&w.r, 0xc0, 1);
+	assert_int_equal(write(fd, "waits", 5), 5);
+	vs_run(&w);
+	dr_reset_queue(&w.r, RX);
+	dr_reset_queue(&w.r, TX);
+	vs_rx_reset(&w);
+	vs_refill(&w);
+	dr_wr(&w.r, 0x50, RX);
+	vs_run(&w);
+	assert_int_equal(vs_next(&w), RW);
+	assert_int_equal(w.pkt.len, 5);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	vs_send(&w, &p, "on", 2);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 2);
+	(void)close(fd);
+	vs_stop(&w);
+}
+
+static void packed_rings_carry_connections(void **state)
+{
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w = { 0 };
+	static uint8_t block[3000];
+	struct pkt p;
+	int fd;
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
+	dr_carry(&w.r, vmm_virtio_vsock_get_device(w.v));
+	dr_climb(&w.r, 7, 1 | PACKED);
+	vs_rx_reset(&w);
+	vs_refill(&w);
+	fd = open_one(&w);
+	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	for (int i = 0; i < 40; i++) {
+		vs_send(&w, &p, block, sizeof(block));
+		assert_int_equal(recv(fd, block, sizeof(block), MSG_WAITALL), 3000);
+		assert_int_equal(write(fd, block, 100), 100);
+		vs_run(&w);
+		do {
+			assert_int_not_equal(vs_next(&w), 0);
+		} while (w.pkt.op != RW);
+		assert_int_equal(w.pkt.len, 100);
+	}
+	(void)close(fd);
+	vs_stop(&w);
+}
+
 static void a_broken_ring_asks_for_a_reset(void **state)
 {
 	struct vworld w;
@@ -767,6 +833,8 @@ int main(void)
 		cmocka_unit_test(a_host_without_descriptors_comes_back),
 		cmocka_unit_test(connections_may_be_made_by_the_vmm),
 		cmocka_unit_test(a_reset_ends_all_connections),
+		cmocka_unit_test(queues_are_reset_under_a_connection),
+		cmocka_unit_test(packed_rings_carry_connections),
 		cmocka_unit_test(a_broken_ring_asks_for_a_reset),
 		cmocka_unit_test(a_restored_driver_is_told_that_all_is_gone),
 		cmocka_unit_test(a_corrupt_socket_state_is_refused),

@@ -57,7 +57,7 @@ static inline void vs_opts(struct vworld *w, struct vmm_virtio_vsock_opts *o)
 	o->cid = GUEST_CID;
 	o->path = w->path;
 	o->seqpacket_path = w->seq_path;
-	o->features |= F_SEQ;
+	o->features |= F_SEQ | VMM_VIRTIO_F_RING_RESET | VMM_VIRTIO_F_RING_PACKED;
 	o->no_thread = true;
 }
 
