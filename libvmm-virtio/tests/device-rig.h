@@ -57,17 +57,25 @@ static inline uint64_t dr_config64(struct devrig *r, uint32_t offset)
 	return dr_rd(r, 0x100 + offset) | (uint64_t)dr_rd(r, 0x104 + offset) << 32;
 }
 
-/* Empty rings, each queue with its own. */
+/* An empty ring for one queue. */
+static inline void dr_ring(struct devrig *r, uint32_t index)
+{
+	struct vmm_virtq_config *c = &r->q[index].config;
+
+	r->q[index] = *r->m;
+	c->desc += 0x1000 * index;
+	c->driver += 0x1000 * index;
+	c->device += 0x1000 * index;
+	memset(mock_at(r->m, c->desc), 0, 0x1000);
+	memset(mock_at(r->m, c->driver), 0, 0x1000);
+	memset(mock_at(r->m, c->device), 0, 0x1000);
+}
+
 static inline void dr_rings(struct devrig *r, uint64_t features)
 {
 	mock_reset(r->m, r->num, features);
-	for (uint32_t i = 0; i < DR_QUEUES; i++) {
-		r->q[i] = *r->m;
-		r->q[i].config.desc += 0x1000 * i;
-		r->q[i].config.driver += 0x1000 * i;
-		r->q[i].config.device += 0x1000 * i;
-		mock_reset(&r->q[i], r->num, features);
-	}
+	for (uint32_t i = 0; i < DR_QUEUES; i++)
+		dr_ring(r, i);
 }
 
 /* Returns the status after the features. */
@@ -102,16 +110,10 @@ static inline void dr_queue(struct devrig *r, uint32_t index)
 /* Reset one queue and set it up anew (RING_RESET). */
 static inline void dr_reset_queue(struct devrig *r, uint32_t index)
 {
-	struct vmm_virtq_config c = r->q[index].config;
-
 	dr_wr(r, 0x30, index);
 	dr_wr(r, 0xc0, 1);
 	dr_must(dr_rd(r, 0xc0) == 0 && dr_rd(r, 0x44) == 0);
-	r->q[index] = *r->m;
-	r->q[index].config = c;
-	memset(mock_at(r->m, c.desc), 0, 0x1000);
-	memset(mock_at(r->m, c.driver), 0, 0x1000);
-	memset(mock_at(r->m, c.device), 0, 0x1000);
+	dr_ring(r, index);
 	dr_queue(r, index);
 }
 

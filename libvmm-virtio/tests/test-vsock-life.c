@@ -352,6 +352,45 @@ static void many_connections_have_their_turn(void **state)
 	vs_stop(&w);
 }
 
+static void a_program_that_does_not_read_slows_nobody(void **state)
+{
+	static uint8_t block[4096];
+	struct vworld w;
+	struct pkt slow, fast;
+	int server, deaf, fd;
+	char buf[8];
+
+	vs_start(&w);
+	server = server_at(&w);
+	deaf = open_at(&w, server, GUEST);
+	fd = open_at(&w, server, GUEST + 1);
+	slow = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
+	fast = vs_pkt(&w, STREAM, RW, GUEST + 1, SERVICE);
+	/* Until its socket and its buffer are full. */
+	for (uint32_t told = 0, sent = 0;;) {
+		if (sent - told + sizeof(block) > VMM_VIRTIO_VSOCK_BUFFER)
+			break;
+		vs_send(&w, &slow, block, sizeof(block));
+		sent += (uint32_t)sizeof(block);
+		while (vs_next(&w))
+			told = w.pkt.fwd_cnt;
+	}
+	for (int i = 0; i < 100; i++) {
+		vs_send(&w, &fast, "ping", 4);
+		assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), 4);
+		assert_int_equal(write(fd, "pong", 4), 4);
+		vs_run(&w);
+		assert_int_equal(vs_next(&w), RW);
+		assert_int_equal(w.pkt.dst_port, GUEST + 1);
+	}
+	assert_int_equal(vs_stats(&w).connections, 2);
+	(void)close(deaf);
+	(void)close(fd);
+	(void)close(server);
+	vs_remove(&w, SERVICE);
+	vs_stop(&w);
+}
+
 static void a_host_without_descriptors_comes_back(void **state)
 {
 	struct rlimit old, tight;
@@ -830,6 +869,7 @@ int main(void)
 		cmocka_unit_test(connections_are_limited),
 		cmocka_unit_test(silent_programs_are_limited),
 		cmocka_unit_test(many_connections_have_their_turn),
+		cmocka_unit_test(a_program_that_does_not_read_slows_nobody),
 		cmocka_unit_test(a_host_without_descriptors_comes_back),
 		cmocka_unit_test(connections_may_be_made_by_the_vmm),
 		cmocka_unit_test(a_reset_ends_all_connections),
