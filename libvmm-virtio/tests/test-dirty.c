@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Dirty logging, with one bit for each byte: whatever byte the device's side changes in
- * guest memory is marked by the time that its call returns.
+ * Dirty logging, with one bit for 16 bytes: whatever the device's side changes in guest
+ * memory is marked by the time that its call returns.
  */
 #include "virtio-test.h"
 
 #include <vmm/memory-dirty.h>
 
-enum { NUM = 8, SEGS = 12, STEPS = 300 };
+enum { NUM = 8, SEGS = 12, STEPS = 200 };
 
 struct world {
 	struct rig r;
@@ -26,7 +26,7 @@ static void track(struct world *w, uint32_t num, uint64_t features)
 	struct vmm_mem *mem = NULL;
 
 	rig_start(&w->r, num, features);
-	assert_int_equal(vmm_mem_dirty_new(MOCK_ROM + MOCK_ROM_LEN, 1, &w->dirty), 0);
+	assert_int_equal(vmm_mem_dirty_new(MOCK_ROM + MOCK_ROM_LEN, 16, &w->dirty), 0);
 	assert_int_equal(vmm_mem_builder_new(&b), 0);
 	for (size_t i = 0; i < vmm_mem_region_count(w->r.m->mem); i++) {
 		struct vmm_mem_region r = VMM_MEM_REGION_INIT;

@@ -194,6 +194,81 @@ static uint32_t start_driver(struct vmm_virtio_mmio *mmio)
 	return status;
 }
 
+/* The same with memory that is tracked: the log needs some, too. */
+static void a_log_survives_any_failed_allocation(void **state)
+{
+	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *b = NULL;
+	struct vmm_mem_region r = VMM_MEM_REGION_INIT;
+	struct vmm_mem *tracked = NULL;
+	struct vmm_virtq *q = NULL;
+	struct mock *m = mock_new(16, 0);
+	int n, ret = -ENOMEM;
+
+	r.len = MOCK_RAM_LEN;
+	r.dirty_page_size = 4096;
+	assert_int_equal(vmm_mem_builder_new(&b), 0);
+	assert_int_equal(vmm_mem_builder_add(b, &r, NULL), 0);
+	assert_int_equal(vmm_mem_builder_build(b, &tracked), 0);
+	assert_int_equal(vmm_virtq_new(16, &q), 0);
+	for (n = 0; ret != 0; n++) {
+		allocations_left = n;
+		ret = vmm_virtq_enable(q, tracked, &m->config, NULL);
+		assert_true(ret == 0 || ret == -ENOMEM);
+	}
+	assert_int_equal(n, 9);
+	for (n = 0, ret = -ENOMEM; ret != 0; n++) {
+		allocations_left = n;
+		ret = vmm_virtq_set_mem(q, tracked);
+		assert_true(ret == 0 || ret == -ENOMEM);
+		assert_false(vmm_virtq_is_broken(q));
+	}
+	assert_int_equal(n, 5);
+	allocations_left = -1;
+	vmm_virtq_free(q);
+	vmm_mem_free(tracked);
+	mock_free(m);
+}
+
+static void saving_and_restoring_survive_any_failed_allocation(void **state)
+{
+	static const struct vmm_virtio_device_ops ops = VMM_VIRTIO_DEVICE_OPS_INIT;
+	static const uint16_t max[2] = { 16, 16 };
+	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
+	struct vmm_virtio_device device = VMM_VIRTIO_DEVICE_INIT;
+	struct vmm_virtio_mmio *from = NULL, *to = NULL;
+	struct mock *m = mock_new(16, 0);
+	uint8_t saved[1024];
+	int64_t len = -ENOMEM;
+	int n, ret = -ENOMEM;
+
+	opts.mem = m->mem;
+	device.ops = &ops;
+	device.queue_n = 2;
+	device.queue_max = max;
+	assert_int_equal(vmm_virtio_mmio_new(&opts, &device, &from, NULL), 0);
+	assert_int_equal(vmm_virtio_mmio_new(&opts, &device, &to, NULL), 0);
+	assert_int_equal(start_driver(from), 0xf);
+	vmm_virtio_mmio_pause(from);
+	for (n = 0; len < 0; n++) {
+		allocations_left = n;
+		len = vmm_virtio_mmio_save(from, saved, sizeof(saved));
+		assert_true(len > 0 || len == -ENOMEM);
+	}
+	assert_int_equal(n, 5);
+	for (n = 0; ret != 0; n++) {
+		struct vmm_error err = { 0 };
+
+		allocations_left = n;
+		ret = vmm_virtio_mmio_restore(to, saved, (size_t)len, &err);
+		assert_true(ret == err.code && (ret == 0 || ret == -ENOMEM));
+	}
+	assert_int_equal(n, 11);
+	allocations_left = -1;
+	vmm_virtio_mmio_free(from);
+	vmm_virtio_mmio_free(to);
+	mock_free(m);
+}
+
 /* At activation a lack of memory is the driver's to know: the device needs a reset. */
 static void a_block_device_survives_any_failed_allocation(void **state)
 {
@@ -290,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_survives_any_failed_allocation),
 		cmocka_unit_test(a_transport_survives_any_failed_allocation),
+		cmocka_unit_test(a_log_survives_any_failed_allocation),
+		cmocka_unit_test(saving_and_restoring_survive_any_failed_allocation),
 		cmocka_unit_test(a_block_device_survives_any_failed_allocation),
 		cmocka_unit_test(an_entropy_device_survives_a_failed_allocation),
 		cmocka_unit_test(a_balloon_survives_any_failed_allocation),
