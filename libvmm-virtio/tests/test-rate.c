@@ -254,6 +254,9 @@ static void one_history(struct vmm_test_rng *rng)
 
 		n[0] = number(rng, VMM_VIRTIO_RATE_BURST_MAX);
 		n[1] = number(rng, VMM_VIRTIO_RATE_BURST_MAX);
+		/* The end of time: a clock that wraps is one that steps back. */
+		if (ns > UINT64_MAX - c.now)
+			break;
 		c.now += ns;
 		for (int i = 0; i < 2; i++)
 			model_pass(&m[i], ns);
