@@ -226,7 +226,7 @@ void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair)
 		return;
 	p = &net->pairs[pair];
 	pthread_mutex_lock(&p->lock);
-	if (__atomic_load_n(&net->paused, __ATOMIC_RELAXED))
+	if (p->paused)
 		look(p);
 	else
 		serve(p);
@@ -239,19 +239,25 @@ int vmm_virtio_net_get_fd(const struct vmm_virtio_net *net, uint32_t pair)
 	return pair < net->pair_n ? net->pairs[pair].epoll_fd : -1;
 }
 
-/* A run looks at the flag with its lock held: whoever had it is done. */
-void vmm_virtio_net_pause(struct vmm_virtio_net *net)
+/* Under the lock of each pair: what had it before is done when a pause returns, and what
+ * has it after a resume sees what the VMM changed meanwhile. */
+static void set_paused(struct vmm_virtio_net *net, bool paused)
 {
-	__atomic_store_n(&net->paused, true, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < net->pair_n; i++) {
 		pthread_mutex_lock(&net->pairs[i].lock);
+		net->pairs[i].paused = paused;
 		pthread_mutex_unlock(&net->pairs[i].lock);
 	}
 }
 
+void vmm_virtio_net_pause(struct vmm_virtio_net *net)
+{
+	set_paused(net, true);
+}
+
 void vmm_virtio_net_resume(struct vmm_virtio_net *net)
 {
-	__atomic_store_n(&net->paused, false, __ATOMIC_RELAXED);
+	set_paused(net, false);
 	for (uint32_t i = 0; i < net->pair_n; i++)
 		vmm_virtio_net_wake(net, i);
 }

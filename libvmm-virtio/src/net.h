@@ -107,6 +107,7 @@ struct net_pair {
 	struct vmm_virtq *rx, *tx, *ctrl;
 	/* In use, as the driver chose the number of pairs. */
 	bool active;
+	bool paused;
 	bool link_up;
 	uint64_t features;
 	/* Of VMM_VIRTIO_NET_F_GUEST_*, what the driver takes now. */
@@ -190,7 +191,6 @@ struct vmm_virtio_net {
 	struct vmm_virtq *const *queues;
 	uint8_t config[NET_CONFIG_LEN];
 	uint32_t pair_n;
-	bool paused;
 	/* Those that run; each has the pairs of its number modulo thread_n. */
 	uint32_t thread_n;
 	struct net_thread *threads;
