@@ -198,7 +198,7 @@ static void who_does_not_answer_in_time_is_dropped(void **state)
 	int mute, asking, closing;
 	char c;
 
-	start_with_timeout(&w, 30, 0);
+	start_with_timeout(&w, 200, 0);
 	/* A program that says nothing, one whom the guest does not answer, and a guest
 	 * that does not confirm an end. */
 	mute = vs_socket(w.path, SOCK_STREAM, false);
@@ -231,7 +231,7 @@ static void what_a_program_does_not_take_in_time_is_lost(void **state)
 	struct pkt p;
 	int fd;
 
-	start_with_timeout(&w, 30, 0);
+	start_with_timeout(&w, 200, 0);
 	fd = open_one(&w);
 	p = vs_pkt(&w, STREAM, RW, GUEST, SERVICE);
 	while (vs_stats(&w).from_guest_bytes < 3u << 20) {
@@ -454,6 +454,56 @@ static void connections_may_be_made_by_the_vmm(void **state)
 	vs_send(&w, &p, "hi", 2);
 	assert_int_equal(read(my_end, buf, sizeof(buf)), 2);
 	(void)close(my_end);
+	vs_stop(&w);
+}
+
+static int one_for_all[2];
+
+static int on_connect_shared(void *ctx, uint32_t port, uint32_t type)
+{
+	return dup(one_for_all[0]);
+}
+
+/* Enough for buckets with several in them. */
+static void connections_are_told_apart_by_all_their_ports(void **state)
+{
+	enum { MANY = 300 };
+	struct vmm_virtio_vsock_opts o;
+	struct vworld w = { 0 };
+	char c;
+
+	dr_init(&w.r, 32);
+	vs_opts(&w, &o);
+	o.connect = on_connect_shared;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, one_for_all), 0);
+	vs_start_with(&w, &o);
+	vs_refill(&w);
+	for (uint32_t i = 0; i < MANY; i++) {
+		vs_op(&w, STREAM, REQUEST, GUEST + i, SERVICE + i % 3, 0);
+		assert_int_equal(vs_next(&w), RESPONSE);
+		assert_int_equal(w.pkt.dst_port, GUEST + i);
+	}
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct pkt p = vs_pkt(&w, STREAM, RW, GUEST + i, SERVICE + i % 3);
+		char name = (char)i;
+
+		vs_send(&w, &p, &name, 1);
+		assert_int_equal(read(one_for_all[1], &c, 1), 1);
+		assert_int_equal(c, name);
+		/* The same with one port changed is another one, which is not there. */
+		vs_op(&w, STREAM, RW, GUEST + i, SERVICE + (i + 1) % 3, 0);
+		assert_int_equal(vs_next(&w), RST);
+		vs_op(&w, SEQPACKET, RW, GUEST + i, SERVICE + i % 3, 0);
+		assert_int_equal(vs_next(&w), RST);
+	}
+	for (uint32_t k = 0; k < MANY; k++) {
+		uint32_t i = k * 7 % MANY;
+
+		vs_op(&w, STREAM, RST, GUEST + i, SERVICE + i % 3, 0);
+		assert_int_equal(vs_stats(&w).connections, MANY - 1 - k);
+	}
+	(void)close(one_for_all[0]);
+	(void)close(one_for_all[1]);
 	vs_stop(&w);
 }
 
@@ -872,6 +922,7 @@ int main(void)
 		cmocka_unit_test(a_program_that_does_not_read_slows_nobody),
 		cmocka_unit_test(a_host_without_descriptors_comes_back),
 		cmocka_unit_test(connections_may_be_made_by_the_vmm),
+		cmocka_unit_test(connections_are_told_apart_by_all_their_ports),
 		cmocka_unit_test(a_reset_ends_all_connections),
 		cmocka_unit_test(queues_are_reset_under_a_connection),
 		cmocka_unit_test(packed_rings_carry_connections),
