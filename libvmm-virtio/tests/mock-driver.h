@@ -48,6 +48,8 @@ VMM_DEFINE_CLEANUP(mock, mock_free)
 static inline void mock_reset(struct mock *m, uint32_t num, uint64_t features)
 {
 	vmm_virtio_mock_reset(m, num, features);
+	/* The rings of all queues that a test made of this one, too. */
+	memset(m->ram + MOCK_DESC, 0, MOCK_TABLES - MOCK_DESC);
 }
 
 static inline int mock_add(struct mock *m, const struct mock_seg *segs, uint32_t n,

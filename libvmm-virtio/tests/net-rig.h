@@ -198,7 +198,6 @@ static inline uint32_t rig_climb(struct net_rig *r, uint64_t features)
 		r->q[i].config.desc += i * NET_STRIDE;
 		r->q[i].config.driver += i * NET_STRIDE;
 		r->q[i].config.device += i * NET_STRIDE;
-		mock_reset(&r->q[i], NET_NUM, features);
 	}
 	nwr(r, 0x70, 1);
 	nwr(r, 0x70, 3);

@@ -2,17 +2,15 @@
 /* Every public function once, from the outside of the shared library. */
 #include "virtio-test.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <vmm/virtio-balloon.h>
 #include <vmm/virtio-blk.h>
-#include <vmm/virtio-mem.h>
-#include <vmm/virtio-pmem.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include <vmm/virtio-blk.h>
 #include <vmm/virtio-console.h>
+#include <vmm/virtio-mem.h>
 #include <vmm/virtio-net.h>
+#include <vmm/virtio-pmem.h>
 #include <vmm/virtio-rng.h>
 #include <vmm/virtio-vsock.h>
 
@@ -60,8 +58,6 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_blk_state), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_lifetime), 8);
 	assert_int_equal(sizeof(struct vmm_virtio_rate_config), 56);
-	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 24);
-	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_net_backend), 64);
 	assert_int_equal(sizeof(struct vmm_virtio_net_opts), 104);
 	assert_int_equal(sizeof(struct vmm_virtio_net_stats), 120);
