@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aarch64/gic.h"
 #include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,10 +62,11 @@ static int check_extension(unsigned long cap)
 }
 
 /* The numbers are the kernel's: 0x88 and 0x89 are MSRs, 0x90 CPUID, 0xa5 XSAVE, 0xab and
- * 0xac one register, 0xbf nested state, 0x6a interrupt routes. */
+ * 0xac one register, 0xbf nested state, 0x6a interrupt routes, 0xe1 an attribute. */
 static int other(unsigned long request, const void *arg)
 {
 	const struct kvm_one_reg *reg = arg;
+	const struct kvm_device_attr *attr = arg;
 	uint32_t n;
 
 	memcpy(&n, arg, sizeof(n));
@@ -87,6 +89,10 @@ static int other(unsigned long request, const void *arg)
 	case 0xbf:
 		memcpy(&n, (const uint8_t *)arg + NESTED_SIZE_AT, sizeof(n));
 		read_all(arg, n);
+		return 0;
+	case 0xe1:
+		if (attr->addr)
+			read_all((const void *)(uintptr_t)attr->addr, 8);
 		return 0;
 	case 0x6a:
 		read_all(arg, 8 + (size_t)n * 48);
@@ -112,12 +118,35 @@ static int fake_ioctl(int fd, unsigned long request, unsigned long arg)
 		return 3;
 	case KVM_GET_MP_STATE:
 		return 0;
+	case KVM_CREATE_DEVICE:
+		((struct kvm_create_device *)(uintptr_t)arg)->fd = 3;
+		return 0;
 	default:
 		/* Those without a direction have a number. */
 		return _IOC_DIR(request) == _IOC_NONE
 			   ? 0
 			   : other(request, (const void *)(uintptr_t)arg);
 	}
+}
+
+/* Into a controller of the size that the state says, with the service if it has one. */
+static int restore_gic(struct vmm_kvm_vm *vm, const struct vmm_kvm_state *state)
+{
+	struct vmm_kvm_arm64_gic_device gic = { .version = 3 };
+	struct vmm_error err;
+	const uint32_t *words;
+	size_t len;
+	int ret = -ENOMEM;
+
+	words = vmm_kvm_state_find(state, VMM_KVM_STATE_GIC_INFO, &len);
+	gic.irq_count = words[1];
+	if (vmm_kvm_device_open(vm, 7, &gic.gic, NULL) == 0 &&
+	    (!vmm_kvm_state_find(state, VMM_KVM_STATE_ITS_REGS, &len) ||
+	     vmm_kvm_device_open(vm, 8, &gic.its, NULL) == 0))
+		ret = vmm_kvm_arm64_gic_restore(&gic, state, &err);
+	vmm_kvm_device_close(gic.its);
+	vmm_kvm_device_close(gic.gic);
+	return ret;
 }
 
 static void restore(const struct vmm_kvm_state *state,
@@ -141,7 +170,9 @@ static void restore(const struct vmm_kvm_state *state,
 	    vmm_kvm_routes_new(vm, &opts.routes) == 0) {
 		int ret = info->kind == VMM_KVM_STATE_VCPU
 			      ? vmm_kvm_vcpu_restore(vcpu, state, &err)
-			      : vmm_kvm_vm_restore(vm, state, &opts, &err);
+			  : info->kind == VMM_KVM_STATE_VM
+			      ? vmm_kvm_vm_restore(vm, state, &opts, &err)
+			      : restore_gic(vm, state);
 
 		check(ret <= 0);
 	}

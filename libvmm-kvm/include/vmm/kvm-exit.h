@@ -176,7 +176,7 @@ struct vmm_kvm_exit {
 			uint32_t reason;
 			/** What the guest writes, or room for what it reads. */
 			uint64_t *data;
-			/** Set to 1 to have a #GP injected. */
+			/** Set to 1 to have a general protection fault injected. */
 			uint8_t *error;
 		} msr;
 		struct {

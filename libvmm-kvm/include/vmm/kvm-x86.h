@@ -137,7 +137,7 @@ struct vmm_kvm_msr_range {
 
 /**
  * Filter the guest's MSR accesses. What is filtered is an exit (VMM_KVM_EXIT_X86_RDMSR,
- * _WRMSR) if KVM_CAP_X86_USER_SPACE_MSR is enabled, else a #GP.
+ * _WRMSR) if KVM_CAP_X86_USER_SPACE_MSR is enabled, else a general protection fault.
  *
  * @param vm            the machine
  * @param default_deny  what happens to an MSR in no range
