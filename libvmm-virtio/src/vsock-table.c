@@ -140,8 +140,11 @@ static void close_host(struct vmm_virtio_vsock *v, struct vsock_conn *c)
 {
 	if (c->state == CONN_GREETING)
 		v->greeting_n--;
-	if (c->fd >= 0)
+	/* Closing alone would leave it watched if the VMM has kept a duplicate. */
+	if (c->fd >= 0) {
+		(void)epoll_ctl(v->worker.epoll, EPOLL_CTL_DEL, c->fd, NULL);
 		(void)close(c->fd);
+	}
 	c->fd = -1;
 	free(c->buf);
 	free(c->ends);

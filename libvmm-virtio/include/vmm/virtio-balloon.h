@@ -102,7 +102,7 @@ struct vmm_virtio_balloon_opts {
 	void *ctx;
 	/** The guest's memory; borrowed until vmm_virtio_balloon_set_mem() or the end. */
 	const struct vmm_mem *mem;
-	/** Feature bits to offer, of those above and in vmm/virtq.h. */
+	/** Feature bits to offer, of those above and in vmm/virtq.h. RING_RESET works. */
 	uint64_t features;
 	/** Pages that the driver should give at first. */
 	uint32_t target;

@@ -89,7 +89,7 @@ struct vmm_virtio_mem_opts {
 	uint32_t node;
 	/** Size of the queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 128. */
 	uint32_t queue_max;
-	/** Feature bits to offer, of those above and in vmm/virtq.h. */
+	/** Feature bits to offer, of those above and in vmm/virtq.h. RING_RESET works. */
 	uint64_t features;
 };
 

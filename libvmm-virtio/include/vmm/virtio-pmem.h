@@ -63,7 +63,8 @@ struct vmm_virtio_pmem_opts {
 	int fd;
 	/** Size of the queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 64. */
 	uint32_t queue_max;
-	/** Feature bits to offer, of the one above and those in vmm/virtq.h. */
+	/** Feature bits to offer, of the one above and those in vmm/virtq.h. RING_RESET
+	 *  works. */
 	uint64_t features;
 	/** The VMM calls vmm_virtio_pmem_run(). */
 	bool no_thread;
@@ -151,7 +152,7 @@ VMM_API int vmm_virtio_pmem_get_fd(struct vmm_virtio_pmem *pmem);
 VMM_API void vmm_virtio_pmem_run(struct vmm_virtio_pmem *pmem);
 
 /** Leave the queue and guest memory alone from when this returns: a flush that is under
- *  way is answered first. */
+ *  way is answered first. Without a thread, do not poll until it is resumed. */
 VMM_API void vmm_virtio_pmem_pause(struct vmm_virtio_pmem *pmem);
 
 /** Go on after vmm_virtio_pmem_pause(). */

@@ -56,7 +56,7 @@ struct vmm_virtio_rng_opts {
 	uint32_t request_max;
 	/** Size of the queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 64. */
 	uint32_t queue_max;
-	/** Further feature bits to offer, of those in vmm/virtq.h. */
+	/** Further feature bits to offer, of those in vmm/virtq.h. RING_RESET works. */
 	uint64_t features;
 	/** Limit on what the driver gets, in bytes and requests; borrowed, may be shared.
 	 *  NULL: none. */

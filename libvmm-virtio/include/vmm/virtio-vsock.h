@@ -100,7 +100,7 @@ struct vmm_virtio_vsock_opts {
 	uint32_t timeout_ms;
 	/** Size of each queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 256. */
 	uint32_t queue_max;
-	/** Feature bits to offer, of those above and in vmm/virtq.h. */
+	/** Feature bits to offer, of those above and in vmm/virtq.h. RING_RESET works. */
 	uint64_t features;
 	/** The VMM calls vmm_virtio_vsock_run(). */
 	bool no_thread;
@@ -206,7 +206,8 @@ VMM_API int vmm_virtio_vsock_get_fd(struct vmm_virtio_vsock *vsock);
 VMM_API void vmm_virtio_vsock_run(struct vmm_virtio_vsock *vsock);
 
 /** Leave queues and guest memory alone from when this returns, for a snapshot or
- *  vmm_virtio_mmio_set_mem(). */
+ *  vmm_virtio_mmio_set_mem(). Without a thread, do not poll until it is resumed: the
+ *  descriptor stays readable, and vmm_virtio_vsock_run() does nothing. */
 VMM_API void vmm_virtio_vsock_pause(struct vmm_virtio_vsock *vsock);
 
 /** Go on after vmm_virtio_vsock_pause(). */
