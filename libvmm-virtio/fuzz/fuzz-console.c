@@ -131,6 +131,9 @@ static uint32_t climb(struct world *w)
 		q->config.desc += i * STRIDE;
 		q->config.driver += i * STRIDE;
 		q->config.device += i * STRIDE;
+		memset(mock_at(q, q->config.desc), 0, STRIDE);
+		memset(mock_at(q, q->config.driver), 0, STRIDE);
+		memset(mock_at(q, q->config.device), 0, STRIDE);
 		wr(w, 0x30, i);
 		wr(w, 0x38, NUM);
 		wr(w, 0x80, (uint32_t)q->config.desc);

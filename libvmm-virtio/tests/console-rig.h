@@ -67,6 +67,18 @@ static inline uint32_t rd(struct world *w, uint32_t reg)
 	return value;
 }
 
+/* A queue of the driver in its own place of the ring areas, empty. */
+static inline void place_queue(struct mock *q, const struct mock *m, uint32_t index)
+{
+	*q = *m;
+	q->config.desc += index * STRIDE;
+	q->config.driver += index * STRIDE;
+	q->config.device += index * STRIDE;
+	memset(mock_at(q, q->config.desc), 0, STRIDE);
+	memset(mock_at(q, q->config.driver), 0, STRIDE);
+	memset(mock_at(q, q->config.device), 0, STRIDE);
+}
+
 static inline uint32_t climb(struct world *w, uint64_t features)
 {
 	uint32_t n = features & F_MULTI ? QUEUES : 2;
@@ -83,10 +95,7 @@ static inline uint32_t climb(struct world *w, uint64_t features)
 	for (uint32_t i = 0; i < n; i++) {
 		struct mock *q = &w->q[i];
 
-		*q = *w->m;
-		q->config.desc += i * STRIDE;
-		q->config.driver += i * STRIDE;
-		q->config.device += i * STRIDE;
+		place_queue(q, w->m, i);
 		wr(w, 0x30, i);
 		wr(w, 0x38, NUM);
 		wr(w, 0x80, (uint32_t)q->config.desc);

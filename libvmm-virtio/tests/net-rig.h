@@ -173,6 +173,18 @@ static inline uint32_t config_read(struct net_rig *r, uint32_t at, uint32_t len)
 	return value;
 }
 
+/* A queue of the driver in its own place of the ring areas, empty. */
+static inline void rig_place_queue(struct mock *q, const struct mock *m, uint32_t index)
+{
+	*q = *m;
+	q->config.desc += index * NET_STRIDE;
+	q->config.driver += index * NET_STRIDE;
+	q->config.device += index * NET_STRIDE;
+	memset(mock_at(q, q->config.desc), 0, NET_STRIDE);
+	memset(mock_at(q, q->config.driver), 0, NET_STRIDE);
+	memset(mock_at(q, q->config.device), 0, NET_STRIDE);
+}
+
 static inline void rig_queue(struct net_rig *r, uint32_t index)
 {
 	struct mock *q = &r->q[index];
@@ -193,12 +205,8 @@ static inline uint32_t rig_climb(struct net_rig *r, uint64_t features)
 	nwr(r, 0x70, 0);
 	mock_reset(r->m, NET_NUM, features);
 	r->ctrl = mq ? 4 : 2;
-	for (uint32_t i = 0; i < NET_QUEUES; i++) {
-		r->q[i] = *r->m;
-		r->q[i].config.desc += i * NET_STRIDE;
-		r->q[i].config.driver += i * NET_STRIDE;
-		r->q[i].config.device += i * NET_STRIDE;
-	}
+	for (uint32_t i = 0; i < NET_QUEUES; i++)
+		rig_place_queue(&r->q[i], r->m, i);
 	nwr(r, 0x70, 1);
 	nwr(r, 0x70, 3);
 	nwr(r, 0x24, 0);

@@ -337,12 +337,7 @@ static void a_reset_forgets_what_went_half(void **state)
 	wr(&w, 0x30, 1);
 	wr(&w, 0xc0, 1);
 	vmm_virtio_console_run(w.c);
-	w.q[1] = *w.m;
-	memset(mock_raw_driver(&w.q[1]) + STRIDE / 2, 0, 0x100);
-	memset(mock_raw_device(&w.q[1]) + STRIDE / 2, 0, 0x100);
-	w.q[1].config.desc += STRIDE;
-	w.q[1].config.driver += STRIDE;
-	w.q[1].config.device += STRIDE;
+	place_queue(&w.q[1], w.m, 1);
 	wr(&w, 0x38, NUM);
 	wr(&w, 0x80, (uint32_t)w.q[1].config.desc);
 	wr(&w, 0x90, (uint32_t)w.q[1].config.driver);

@@ -560,12 +560,7 @@ static void a_queue_can_be_reset_alone(void **state)
 	vmm_virtio_net_wake(r.net, 0);
 	(void)rig_loop(&r, 0);
 	expect_frame(&r, 0, 60, 1, 1);
-	r.q[1] = *r.m;
-	r.q[1].config.desc += NET_STRIDE;
-	r.q[1].config.driver += NET_STRIDE;
-	r.q[1].config.device += NET_STRIDE;
-	memset(mock_raw_driver(&r.q[1]), 0, 0x400);
-	memset(mock_raw_device(&r.q[1]), 0, 0x400);
+	rig_place_queue(&r.q[1], r.m, 1);
 	rig_queue(&r, 1);
 	rig_transmit(&r, 0, NULL, 60);
 	assert_int_equal(tx_used(&r), 0);
