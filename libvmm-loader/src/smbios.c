@@ -357,7 +357,7 @@ static int check_string(const char *text, struct vmm_error *err)
 
 	if (!text)
 		return 0;
-	for (; text[n] && n <= VMM_SMBIOS_STRING_MAX; n++)
+	for (; n <= VMM_SMBIOS_STRING_MAX && text[n]; n++)
 		if (text[n] < 0x20 || text[n] > 0x7e)
 			return vmm_error_at(err, -EINVAL, n, 0, (uint8_t)text[n],
 					    "SMBIOS: a string with byte 0x%02x",

@@ -50,7 +50,7 @@ size_t mem_fill_iov(const struct mem_region *r, uint64_t gpa, uint64_t len,
 
 	for (; len > 0; len -= part, r++, off = 0, n++) {
 		part = r->len - off < len ? r->len - off : len;
-		if (n >= max)
+		if (!iov || n >= max)
 			continue;
 		iov[n].iov_base = r->host + off;
 		iov[n].iov_len = (size_t)part;

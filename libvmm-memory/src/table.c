@@ -148,7 +148,7 @@ int vmm_mem_builder_add(struct vmm_mem_builder *builder,
 		ret = prepare(builder, cfg.gpa, cfg.len, &place, err);
 	if (ret == 0)
 		ret = mem_backing_new(&cfg, &backing, err);
-	if (ret < 0)
+	if (ret != 0)
 		return ret;
 	insert(builder, place, cfg.gpa, backing);
 	return 0;

@@ -14,7 +14,9 @@ static void *copy_of(const void *from, size_t len)
 {
 	void *to = calloc(1, len ? len : 1);
 
-	if (to && len)
+	if (!to)
+		return NULL;
+	if (len)
 		memcpy(to, from, len);
 	return to;
 }

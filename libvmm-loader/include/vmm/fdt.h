@@ -78,8 +78,8 @@ VMM_API void vmm_fdt_add_reservation(struct vmm_fdt *fdt, uint64_t gpa, uint64_t
 VMM_API void vmm_fdt_set_boot_cpu(struct vmm_fdt *fdt, uint32_t id);
 
 /**
- * Begin a node: the root as "", others by a name of 1 to 31 of `A-Z a-z 0-9 , . _ + -`
- * that starts with a letter, and perhaps `@` and a unit address. A node has a unit
+ * Begin a node: the root as "", others by a name of 1 to 31 letters, digits and
+ * characters of ",._+-" that starts with a letter, and perhaps an at sign and a unit address. A node has a unit
  * address exactly if it has `reg` (or `ranges`), and the two agree.
  *
  * @return a number that vmm_fdt_end_node() wants back; 0 after a mistake
