@@ -115,17 +115,24 @@ int virtq_packed_pop(struct vmm_virtq *q, struct vmm_virtq_chain *chain)
 	uint32_t flags, write;
 	uint16_t id;
 
+	/* One load of the half that has flags, id and length: one that sees the flags
+	 * sees what was written before them, too. */
+#ifdef VIRTQ_TSAN
 	if (!virtq_packed_has_chain(q))
 		return -EAGAIN;
-	d = desc_snapshot(at);
+#endif
+	d.rest = le64toh(__atomic_load_n(&at->rest, __ATOMIC_ACQUIRE));
 	flags = packed_flags(d);
+	if ((flags & DESC_F_PHASE) != phase(q->avail_wrap))
+		return -EAGAIN;
+	if (flags & (DESC_F_NEXT | DESC_F_INDIRECT))
+		return pop_walk(q, chain);
+	d.addr = le64toh(__atomic_load_n(&at->addr, __ATOMIC_RELAXED));
 	id = packed_id(d);
 	off = d.addr - q->mru.gpa;
 	len = desc_len(d);
 	write = flags & DESC_F_WRITE;
-	if (VIRTQ_UNLIKELY((flags & (DESC_F_NEXT | DESC_F_INDIRECT | DESC_F_PHASE)) !=
-			       phase(q->avail_wrap) ||
-			   off > q->mru.span || len - 1 > q->mru.span - off ||
+	if (VIRTQ_UNLIKELY(off > q->mru.span || len - 1 > q->mru.span - off ||
 			   chain->iov_max == 0 || q->mru.readonly || !q->packed_plain ||
 			   virtq_outstanding(q) == q->num || id >= q->num ||
 			   q->slots[id].state != SLOT_FREE))
@@ -151,18 +158,26 @@ static uint16_t put(struct vmm_virtq *q, const struct vmm_virtq_used *used, uint
 	return (uint16_t)(flags | (used->len > 0 ? DESC_F_WRITE : 0));
 }
 
-/* The usual case: one chain, no order to keep, no log. */
+/* The usual case: one chain, no order to keep, no log. Length, id and flags are one aligned
+ * word, which the driver sees all of or nothing. ThreadSanitizer pairs accesses by address
+ * and needs the flags stored where the driver loads them. */
 int virtq_packed_put_one(struct vmm_virtq *q, struct virtq_slot *slot, uint64_t token,
 			 uint32_t len)
 {
-	const struct vmm_virtq_used used = { .token = token, .len = len };
-	uint16_t *flags = (uint16_t *)(void *)&q->desc[q->used_slot].rest + 3;
-	uint16_t value = put(q, &used, q->used_slot, q->used_wrap);
+	struct virtq_desc *d = &q->desc[q->used_slot];
+	uint64_t flags = (q->used_wrap ? DESC_F_PHASE : 0) | (len > 0 ? DESC_F_WRITE : 0);
+	uint64_t rest = len | (token & 0xffff) << 32 | flags << 48;
 
 	slot->state = SLOT_FREE;
 	advance(q, &q->used_slot, &q->used_wrap, slot->descs);
 	q->used_total += slot->descs;
-	store16_release(flags, value);
+#ifdef VIRTQ_TSAN
+	store32((uint32_t *)(void *)&d->rest, len);
+	store16((uint16_t *)(void *)&d->rest + 2, (uint16_t)token);
+	store16_release((uint16_t *)(void *)&d->rest + 3, (uint16_t)(rest >> 48));
+#else
+	__atomic_store_n(&d->rest, htole64(rest), __ATOMIC_RELEASE);
+#endif
 	return 0;
 }
 

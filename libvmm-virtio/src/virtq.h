@@ -10,6 +10,14 @@
 #define VIRTQ_LIKELY(x) __builtin_expect(!!(x), 1)
 #define VIRTQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+#if defined(__SANITIZE_THREAD__)
+#define VIRTQ_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define VIRTQ_TSAN 1
+#endif
+#endif
+
 /* Descriptor flags (virtio 1.2, 2.7.5 and 2.8.14). */
 #define DESC_F_NEXT 1u
 #define DESC_F_WRITE 2u
