@@ -31,6 +31,8 @@ struct more {
 	uint32_t number;
 	int paused, resumed, restored, restored_idle;
 	int restore_result;
+	/* What its save says: first, when it is asked for the length, and then. */
+	int64_t save_result[2];
 	bool restore_changes_config;
 };
 
@@ -48,6 +50,8 @@ static int64_t on_save(void *ctx, void *buf, size_t size)
 {
 	struct more *m = ctx;
 
+	if (m->save_result[size > 0] != 0)
+		return m->save_result[size > 0];
 	if (size >= 4)
 		memcpy(buf, &m->number, 4);
 	return 4;
@@ -432,6 +436,29 @@ static void a_buffer_that_is_too_small_is_left_alone(void **state)
 	pair_free(p);
 }
 
+static void a_device_that_cannot_save_says_so(void **state)
+{
+	static const struct {
+		int64_t length, write;
+		int want;
+	} cases[] = { { -EIO, 0, -EIO },
+		      { VMM_VIRTIO_DEVICE_STATE_MAX + 1, 0, -E2BIG },
+		      { INT64_MAX, 0, -E2BIG },
+		      { 0, -EIO, -EIO },
+		      { 0, 3, -EIO } };
+	struct pair *p = pair_new(&more_ops);
+
+	vmm_virtio_mmio_pause(p->from.d.mmio);
+	for (size_t i = 0; i < VMM_ARRAY_LEN(cases); i++) {
+		p->from.save_result[0] = cases[i].length;
+		p->from.save_result[1] = cases[i].write;
+		assert_int_equal(
+		    vmm_virtio_mmio_save(p->from.d.mmio, p->state, sizeof(p->state)),
+		    cases[i].want);
+	}
+	pair_free(p);
+}
+
 static void a_device_without_the_callbacks_is_activated_as_ever(void **state)
 {
 	struct pair *p = pair_new(&ops);
@@ -620,6 +647,7 @@ int main(void)
 		cmocka_unit_test(only_the_drivers_bits_of_the_config_are_restored),
 		cmocka_unit_test(a_device_that_changes_its_config_tells_the_driver),
 		cmocka_unit_test(a_buffer_that_is_too_small_is_left_alone),
+		cmocka_unit_test(a_device_that_cannot_save_says_so),
 		cmocka_unit_test(a_device_without_the_callbacks_is_activated_as_ever),
 		cmocka_unit_test(a_restore_that_fails_leaves_a_fresh_device),
 		cmocka_unit_test(a_corrupt_transport_state_is_refused),
