@@ -217,8 +217,12 @@ static void uring_close(void *ctx)
 {
 	struct uring *u = ctx;
 
-	for (uint32_t i = 0; i < u->ring_n; i++)
+	for (uint32_t i = 0; i < u->ring_n; i++) {
+		/* A ring is taken apart later, by the kernel; let go of the file now. */
+		if (u->rings[i].fixed)
+			(void)io_uring_unregister_files(&u->rings[i].ring);
 		io_uring_queue_exit(&u->rings[i].ring);
+	}
 	if (u->pool.close)
 		u->pool.close(u->pool.ctx);
 	free(u);
