@@ -12,6 +12,7 @@ enum { CPU_TEXT_MAX = 2048 };
 struct cpu {
 	struct machine *machine;
 	struct vmm_kvm_vcpu *vcpu;
+	uint64_t exits[CPU_EXIT_REASONS]; /* only its thread counts; atomic to readers */
 	/* This thread's places at what all vCPUs share: no lock on the way to a device.
 	 */
 	struct vmm_mem_reader *memory;
@@ -104,6 +105,21 @@ static int handle(void *ctx, const struct vmm_mem *mem)
 	return 0;
 }
 
+static void count(struct cpu *cpu, uint32_t reason)
+{
+	uint64_t *counter =
+	    &cpu->exits[reason < CPU_EXIT_REASONS ? reason : VMM_KVM_EXIT_UNKNOWN];
+
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static void on_pause(void *ctx)
+{
+	const struct cpu *cpu = ctx;
+
+	board_pause_cpu(cpu->vcpu);
+}
+
 static void *run_cpu(void *arg)
 {
 	struct unit unit = { .cpu = arg };
@@ -113,13 +129,20 @@ static void *run_cpu(void *arg)
 
 	while (!outcome_is_set(outcome)) {
 		ret = vmm_kvm_vcpu_run(cpu->vcpu, &unit.exit);
-		if (ret == 0)
+		if (ret == 0) {
+			count(cpu, unit.exit.reason);
 			(void)vmm_mem_reader_run(cpu->memory, handle, &unit);
-		else if (ret != -EINTR && ret != -EAGAIN)
+		} else if (ret == -EINTR) {
+			/* What the guest waited for is completed by now. */
+			count(cpu, VMM_KVM_EXIT_INTR);
+			gate_pass(&cpu->machine->gate, on_pause, cpu);
+		} else if (ret != -EAGAIN) {
 			outcome_set(outcome, EXIT_MACHINE_FAILED,
 				    "vCPU %u failed: KVM_RUN: %s",
 				    vmm_kvm_vcpu_get_id(cpu->vcpu), strerror(-ret));
+		}
 	}
+	gate_leave(&cpu->machine->gate);
 	return NULL;
 }
 
@@ -176,8 +199,12 @@ int cpus_start(struct machine *machine, struct vmm_error *err)
 {
 	for (uint32_t i = 0; i < machine->desc->cpus; i++) {
 		struct cpu *cpu = &machine->cpus[i];
-		int ret = -pthread_create(&cpu->thread, NULL, run_cpu, cpu);
+		int ret;
 
+		gate_enter(&machine->gate);
+		ret = -pthread_create(&cpu->thread, NULL, run_cpu, cpu);
+		if (ret < 0)
+			gate_leave(&machine->gate);
 		if (ret < 0)
 			return vmm_error_set(err, ret, "vCPU %u: no thread: %s", i,
 					     strerror(-ret));
@@ -186,8 +213,32 @@ int cpus_start(struct machine *machine, struct vmm_error *err)
 	return 0;
 }
 
+static void kick_all(void *ctx)
+{
+	struct machine *machine = ctx;
+
+	for (uint32_t i = 0; i < machine->desc->cpus; i++)
+		vmm_kvm_vcpu_kick(machine->cpus[i].vcpu);
+}
+
+void cpus_pause(struct machine *machine)
+{
+	gate_close(&machine->gate, kick_all, machine);
+}
+
+void cpus_resume(struct machine *machine)
+{
+	gate_open(&machine->gate);
+}
+
+uint64_t cpu_get_exits(const struct machine *machine, uint32_t index, uint32_t reason)
+{
+	return __atomic_load_n(&machine->cpus[index].exits[reason], __ATOMIC_RELAXED);
+}
+
 void cpus_stop(struct machine *machine)
 {
+	gate_open(&machine->gate);
 	for (uint32_t i = 0; machine->cpus && i < machine->desc->cpus; i++) {
 		struct cpu *cpu = &machine->cpus[i];
 

@@ -12,6 +12,16 @@ struct vmm_kvm_vcpu *cpu_get_vcpu(struct machine *machine, uint32_t index);
 /* Start a thread for each vCPU. */
 int cpus_start(struct machine *machine, struct vmm_error *err);
 
+/* Have every vCPU leave the guest and wait; returns when none runs. On the event loop,
+ * as is resuming: one at a time. */
+void cpus_pause(struct machine *machine);
+void cpus_resume(struct machine *machine);
+
+/* How often a vCPU left the guest for a reason (enum vmm_kvm_exit_reason, below
+ * CPU_EXIT_REASONS; larger ones count as 0). */
+enum { CPU_EXIT_REASONS = 64 };
+uint64_t cpu_get_exits(const struct machine *machine, uint32_t index, uint32_t reason);
+
 /* Make every vCPU leave the guest and wait for the threads. */
 void cpus_stop(struct machine *machine);
 

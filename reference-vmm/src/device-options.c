@@ -232,3 +232,9 @@ int set_rng(struct machine_desc *desc, const char *value, struct vmm_error *err)
 	desc->rng = true;
 	return 0;
 }
+
+int set_balloon(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	desc->balloon = true;
+	return 0;
+}

@@ -9,5 +9,6 @@ int set_disk(struct machine_desc *desc, const char *value, struct vmm_error *err
 int set_net(struct machine_desc *desc, const char *value, struct vmm_error *err);
 int set_vsock(struct machine_desc *desc, const char *value, struct vmm_error *err);
 int set_rng(struct machine_desc *desc, const char *value, struct vmm_error *err);
+int set_balloon(struct machine_desc *desc, const char *value, struct vmm_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "control-server.h"
 #include "cpu.h"
 #include "machine.h"
 #include "terminal.h"
@@ -151,8 +152,8 @@ static int buses_new(struct machine *machine, struct vmm_error *err)
 typedef int (*step_fn)(struct machine *machine, struct vmm_error *err);
 
 static const step_fn steps[] = {
-	loop_new,   board_open_images, kvm_new, memory_new,  buses_new,	 board_new,
-	virtio_new, cpus_new,	       load,	board_start, cpus_start,
+	loop_new,  board_open_images, control_new, kvm_new, memory_new,	 buses_new,
+	board_new, virtio_new,	      cpus_new,	   load,    board_start, cpus_start,
 };
 
 static void machine_free(struct machine *machine)
@@ -166,7 +167,29 @@ static void machine_free(struct machine *machine)
 	vmm_bus_free(machine->mmio);
 	vmm_kvm_close(machine->kvm);
 	vmm_mem_space_free(machine->space);
+	/* Last: who waits for the end may start a successor at once. */
+	control_free(machine->control);
 	vmm_event_free(machine->loop);
+	gate_destroy(&machine->gate);
+}
+
+void machine_pause(struct machine *machine)
+{
+	if (machine->paused)
+		return;
+	machine->paused = true;
+	/* Devices last: a vCPU that waits for one gets out of it. */
+	cpus_pause(machine);
+	virtio_pause(machine->virtio);
+}
+
+void machine_resume(struct machine *machine)
+{
+	if (!machine->paused)
+		return;
+	machine->paused = false;
+	virtio_resume(machine->virtio);
+	cpus_resume(machine);
 }
 
 int machine_run(const struct machine_desc *desc)
@@ -176,6 +199,8 @@ int machine_run(const struct machine_desc *desc)
 	const char *text;
 	int ret = 0, code = 0, status;
 
+	gate_init(&machine.gate);
+	(void)clock_gettime(CLOCK_MONOTONIC, &machine.started);
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
 		ret = steps[i](&machine, &err);
 	if (ret == 0) {

@@ -2,16 +2,20 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
+#include <time.h>
 #include <vmm/base.h>
 #include <vmm/device.h>
 #include <vmm/event.h>
 #include <vmm/kvm.h>
 #include <vmm/memory-space.h>
 
+#include "gate.h"
 #include "options.h"
 #include "outcome.h"
 
+struct balloon;
 struct board;
+struct control;
 struct cpu;
 struct virtio;
 struct vmm_alloc_ids;
@@ -22,6 +26,12 @@ struct vmm_alloc_ranges;
 struct machine {
 	const struct machine_desc *desc;
 	struct outcome outcome;
+	struct gate gate; /* closed while the machine is paused */
+	/* What the event loop's thread knows. */
+	bool paused;
+	bool stopping; /* the guest was asked to power off */
+	struct timespec started;
+	struct control *control;
 	struct vmm_event *loop;
 	struct vmm_kvm *kvm;
 	struct vmm_kvm_vm *vm;
@@ -32,11 +42,17 @@ struct machine {
 	struct vmm_bus *mmio;
 	struct board *board;
 	struct virtio *virtio;
+	struct balloon *balloon; /* one of the virtio devices; NULL: none */
 	struct cpu *cpus;
 };
 
 /* Build a machine, run it to its end, take it apart. Returns the exit status. */
 int machine_run(const struct machine_desc *desc);
+
+/* Bring vCPUs and devices to rest, and back. On the event loop; no effect if done already.
+ * The guest's clock goes on, as over a suspend of the host. */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
 
 /*
  * The board: what this architecture adds, in a folder of its own.
@@ -65,6 +81,13 @@ int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_er
 
 /* Take input from now on. */
 int board_start(struct machine *machine, struct vmm_error *err);
+
+/* The vCPU, on its thread, will not run for a while: the guest's watchdogs shall not take
+ * that for a fault of the guest. */
+void board_pause_cpu(struct vmm_kvm_vcpu *vcpu);
+
+/* Press the power button. Any thread. */
+void board_press_power_button(struct machine *machine);
 
 /* No vCPU runs any more: finish output. Works on a half-made board, and on none. */
 void board_free(struct machine *machine);

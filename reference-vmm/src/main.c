@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <stdio.h>
 
+#include "control-client.h"
 #include "machine.h"
 #include "options.h"
 
@@ -10,6 +11,8 @@ int main(int argc, char **argv)
 	enum command command;
 	struct vmm_error err;
 
+	if (argc > 1 && client_has(argv[1]))
+		return client_main(argc - 1, argv + 1);
 	if (options_parse(argc, argv, &command, &desc, &err) < 0) {
 		fprintf(stderr, "reference-vmm: %s\n", err.message);
 		return EXIT_USAGE;

@@ -7,6 +7,8 @@
 
 #include <vmm/loader.h>
 
+#include "control-client.h"
+#include "control-place.h"
 #include "device-options.h"
 #include "options.h"
 #include "values.h"
@@ -33,6 +35,7 @@ static int set_boot_protocol(struct machine_desc *desc, const char *value,
 			     struct vmm_error *err);
 static int set_kvm(struct machine_desc *desc, const char *value, struct vmm_error *err);
 static int set_force(struct machine_desc *desc, const char *value, struct vmm_error *err);
+static int set_name(struct machine_desc *desc, const char *value, struct vmm_error *err);
 
 /* One table: parsing and --help cannot disagree. */
 static const struct run_option {
@@ -56,6 +59,9 @@ static const struct run_option {
 	  "network interface; may be repeated", set_net },
 	{ "vsock", 0, "cid=N,socket=PATH", "sockets between guest and host", set_vsock },
 	{ "rng", 0, NULL, "give the guest random numbers (virtio)", set_rng },
+	{ "balloon", 0, NULL, "let the guest give memory back (virtio)", set_balloon },
+	{ "name", 0, "NAME", "be controlled by that name: see list, info, stop",
+	  set_name },
 	{ "boot-protocol", 0, "P",
 	  "entry of the kernel: linux64, linux32 or pvh (default: linux64)",
 	  set_boot_protocol },
@@ -105,6 +111,15 @@ static int set_force(struct machine_desc *desc, const char *value, struct vmm_er
 {
 	desc->force = true;
 	return 0;
+}
+
+static int set_name(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	int ret = control_check_name(value, err);
+
+	if (ret == 0)
+		strcpy(desc->name, value);
+	return ret;
 }
 
 static int set_cmdline(struct machine_desc *desc, const char *value,
@@ -282,8 +297,9 @@ void options_print_help(void)
 {
 	size_t count = sizeof(run_options) / sizeof(run_options[0]);
 
-	printf("Usage: reference-vmm run --kernel FILE [OPTION]...\n"
-	       "       reference-vmm --help | --version\n\n"
+	printf("Usage: reference-vmm run --kernel FILE [OPTION]...\n");
+	client_print_commands();
+	printf("       reference-vmm --help | --version\n\n"
 	       "Boot a virtual machine; its serial console is this terminal. Ctrl-A x "
 	       "ends it,\n"
 	       "Ctrl-A b sends a break, Ctrl-A Ctrl-A a Ctrl-A.\n\n");

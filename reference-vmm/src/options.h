@@ -16,6 +16,7 @@ enum {
 	NIC_QUEUES_MAX = 16,
 	NIC_NAME_MAX = 107, /* of a socket; the kernel's limit for its path */
 	VSOCK_PATH_MAX = 96,
+	MACHINE_NAME_MAX = 64,
 };
 
 struct disk_desc {
@@ -67,6 +68,8 @@ struct machine_desc {
 	struct nic_desc nics[NICS_MAX];
 	struct vsock_desc vsock;
 	bool rng;
+	bool balloon;
+	char name[MACHINE_NAME_MAX + 1]; /* empty: not to be controlled */
 };
 
 enum command {

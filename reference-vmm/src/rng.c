@@ -2,46 +2,29 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <vmm/virtio-rng.h>
 
+#include "loop-device.h"
 #include "virtio.h"
 
 /* The entropy device, on the event loop. */
 struct rng {
+	struct loop_device loop;
 	struct vmm_virtio_rng *device;
-	int wake_fd;
-	struct vmm_event_source *source;
 };
 
-static void on_wake(void *ctx)
+static void run(void *object)
 {
-	const struct rng *rng = ctx;
-
-	(void)eventfd_write(rng->wake_fd, 1);
-}
-
-static void on_work(void *ctx, struct vmm_event_source *source, int fd, uint32_t events)
-{
-	const struct rng *rng = ctx;
-	eventfd_t count;
-
-	(void)eventfd_read(fd, &count);
-	vmm_virtio_rng_run(rng->device);
+	vmm_virtio_rng_run(object);
 }
 
 static void rng_free(void *object)
 {
 	struct rng *rng = object;
 
-	if (rng->source)
-		vmm_event_source_remove(rng->source);
+	loop_device_fini(&rng->loop);
 	vmm_virtio_rng_free(rng->device);
-	if (rng->wake_fd >= 0)
-		(void)close(rng->wake_fd);
 	free(rng);
 }
 
@@ -50,15 +33,12 @@ static int rng_new(struct machine *machine, struct rng *rng)
 	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
 	int ret;
 
-	rng->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (rng->wake_fd < 0)
-		return -errno;
-	opts.wake = on_wake;
-	opts.ctx = rng;
+	rng->loop.wake_fd = -1;
+	opts.wake = loop_device_wake;
+	opts.ctx = &rng->loop;
 	ret = vmm_virtio_rng_new(&opts, &rng->device);
 	if (ret == 0)
-		ret = vmm_event_add_fd(machine->loop, rng->wake_fd, EPOLLIN, on_work, rng,
-				       &rng->source);
+		ret = loop_device_init(&rng->loop, machine, run, rng->device);
 	return ret;
 }
 

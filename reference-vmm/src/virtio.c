@@ -149,6 +149,8 @@ static int add_all(struct virtio *virtio, struct vmm_error *err)
 		ret = vsock_add(virtio, &desc->vsock, err);
 	if (ret == 0 && desc->rng)
 		ret = rng_add(virtio, err);
+	if (ret == 0 && desc->balloon)
+		ret = balloon_add(virtio, err);
 	return ret;
 }
 
@@ -190,6 +192,28 @@ void virtio_free(struct virtio *virtio)
 	if (virtio->memory)
 		vmm_mem_space_remove_reader(virtio->machine->space, virtio->memory);
 	free(virtio);
+}
+
+void virtio_pause(struct virtio *virtio)
+{
+	for (size_t i = 0; virtio && i < virtio->count; i++)
+		vmm_virtio_mmio_pause(virtio->slots[i].mmio);
+}
+
+void virtio_resume(struct virtio *virtio)
+{
+	for (size_t i = 0; virtio && i < virtio->count; i++)
+		vmm_virtio_mmio_resume(virtio->slots[i].mmio);
+}
+
+struct vmm_virtio_transport *virtio_get_last_transport(struct virtio *virtio)
+{
+	return vmm_virtio_mmio_get_transport(virtio->slots[virtio->count - 1].mmio);
+}
+
+const struct vmm_mem *virtio_get_mem(struct virtio *virtio)
+{
+	return virtio->mem;
 }
 
 size_t virtio_get_count(const struct virtio *virtio)

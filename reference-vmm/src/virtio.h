@@ -32,6 +32,10 @@ int virtio_new(struct machine *machine, struct vmm_error *err);
 /* NULL is allowed. No vCPU runs any more, and KVM has let go of the eventfds. */
 void virtio_free(struct virtio *virtio);
 
+/* Bring all devices to rest, and back. NULL is allowed. */
+void virtio_pause(struct virtio *virtio);
+void virtio_resume(struct virtio *virtio);
+
 size_t virtio_get_count(const struct virtio *virtio);
 struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
 
@@ -39,6 +43,10 @@ struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
 int virtio_add(struct virtio *virtio, const struct virtio_device *device,
 	       struct vmm_error *err);
 
+/* The transport of the device that was added last. */
+struct vmm_virtio_transport *virtio_get_last_transport(struct virtio *virtio);
+
+const struct vmm_mem *virtio_get_mem(struct virtio *virtio);
 struct machine *virtio_get_machine(struct virtio *virtio);
 
 /* Devices by type. */
@@ -47,5 +55,6 @@ int nic_add(struct virtio *virtio, const struct nic_desc *desc, struct vmm_error
 int vsock_add(struct virtio *virtio, const struct vsock_desc *desc,
 	      struct vmm_error *err);
 int rng_add(struct virtio *virtio, struct vmm_error *err);
+int balloon_add(struct virtio *virtio, struct vmm_error *err);
 
 #endif

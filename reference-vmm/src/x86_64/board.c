@@ -17,6 +17,7 @@ static const uint32_t irq_gsi[IRQS] = {
 	[IRQ_KEYBOARD] = KEYBOARD_GSI,
 	[IRQ_MOUSE] = MOUSE_GSI,
 	[IRQ_RTC] = RTC_GSI,
+	[IRQ_POWER_BUTTON] = POWER_BUTTON_GSI,
 };
 
 /* The host. */
@@ -214,6 +215,8 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 	if (ret == 0)
 		ret = vmm_alloc_ids_reserve(*out_gsis, RTC_GSI);
 	if (ret == 0)
+		ret = vmm_alloc_ids_reserve(*out_gsis, POWER_BUTTON_GSI);
+	if (ret == 0)
 		ret = vmm_alloc_ids_reserve(*out_gsis, MOUSE_GSI);
 	return ret;
 }
@@ -221,6 +224,17 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 int board_start(struct machine *machine, struct vmm_error *err)
 {
 	return console_start(machine->board->console, err);
+}
+
+void board_pause_cpu(struct vmm_kvm_vcpu *vcpu)
+{
+	/* -EINVAL: the guest does not use the paravirtual clock, so nobody asks. */
+	(void)!vmm_kvm_vcpu_kvmclock_ctrl(vcpu);
+}
+
+void board_press_power_button(struct machine *machine)
+{
+	(void)eventfd_write(machine->board->irq_fd[IRQ_POWER_BUTTON], 1);
 }
 
 static void close_fd(int fd)

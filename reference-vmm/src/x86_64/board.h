@@ -19,6 +19,7 @@ enum {
 	KEYBOARD_GSI = 1,
 	COM1_GSI = 4,
 	RTC_GSI = 8,
+	POWER_BUTTON_GSI = 9,
 	MOUSE_GSI = 12,
 	VIRTIO_GSI_FIRST = 5, /* those below are taken, the PIT's with them */
 	VIRTIO_GSI_LAST = 23, /* of the one I/O APIC */
@@ -30,6 +31,7 @@ enum {
 	IRQ_KEYBOARD,
 	IRQ_MOUSE,
 	IRQ_RTC,
+	IRQ_POWER_BUTTON,
 	IRQS,
 };
 

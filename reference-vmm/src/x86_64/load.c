@@ -131,6 +131,7 @@ static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 	acpi.sleep_status_port = POWER_PORT + VMM_SIO_POWER_SLEEP_STATUS;
 	acpi.reset_port = POWER_PORT + VMM_SIO_POWER_RESET;
 	acpi.reset_value = VMM_SIO_POWER_RESET_VALUE;
+	acpi.power_button_gsi = POWER_BUTTON_GSI;
 	acpi.s5_type = VMM_SIO_POWER_S5;
 	acpi.uarts = &uart;
 	acpi.uart_count = 1;

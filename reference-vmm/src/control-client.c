@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control-client.h"
+#include "control-connection.h"
+#include "control-print.h"
+#include "control-protocol.h"
+#include "outcome.h"
+#include "values.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+enum {
+	ANSWER_SECONDS = 30,
+	LIST_SECONDS = 2, /* for each machine */
+	KILL_SECONDS = 5,
+	MACHINES_MAX = 4096,
+};
+
+struct arguments {
+	const char *name;
+	uint64_t size;
+	uint32_t timeout;
+	bool json;
+};
+
+struct client_command {
+	const char *word;
+	const char *usage;
+	int names; /* arguments that are no options */
+	bool has_timeout;
+	const char *help;
+	const char *example;
+	int (*run)(const struct client_command *command, const struct arguments *args,
+		   struct vmm_error *err);
+};
+
+/* Running them. */
+
+static void print_result(const struct arguments *args, json_t *result)
+{
+	const char *outcome = json_string_value(json_object_get(result, "outcome"));
+	const char *state = json_string_value(json_object_get(result, "state"));
+
+	if (args->json)
+		control_print_json(result);
+	else if (outcome)
+		printf("%s: %s\n", args->name, outcome);
+	else if (json_object_size(result) == 1 && state)
+		printf("%s: %s\n", args->name, state);
+	else
+		control_print_text(result);
+}
+
+static json_t *make_request(const struct client_command *command,
+			    const struct arguments *args)
+{
+	json_t *request = json_pack("{s:s}", "command", command->word);
+
+	if (command->has_timeout)
+		(void)json_object_set_new(request, "timeout",
+					  json_integer((json_int_t)args->timeout));
+	if (command->names > 1)
+		(void)json_object_set_new(request, "memory",
+					  json_integer((json_int_t)args->size));
+	return request;
+}
+
+/* Connect and ask; the answer is still to come. */
+static int ask(const struct client_command *command, const struct arguments *args,
+	       struct connection *connection, struct vmm_error *err)
+{
+	struct control_place place;
+	json_t *request;
+	int ret = control_open_place(&place, false, err);
+
+	if (ret == -ENOENT)
+		return vmm_error_set(err, ret, "no machine named '%s' is running",
+				     args->name);
+	if (ret < 0)
+		return ret;
+	ret = connection_open(connection, &place, args->name, err);
+	(void)close(place.dir_fd);
+	if (ret < 0)
+		return ret;
+	request = make_request(command, args);
+	ret = connection_send(connection, request, err);
+	json_decref(request);
+	if (ret < 0)
+		connection_close(connection);
+	return ret;
+}
+
+static int run_one(const struct client_command *command, const struct arguments *args,
+		   struct vmm_error *err)
+{
+	unsigned int seconds = ANSWER_SECONDS;
+	struct connection connection;
+	json_t *result;
+	int ret = ask(command, args, &connection, err);
+
+	if (ret < 0)
+		return ret;
+	/* The guest's time, and then the machine's to write out what it has. */
+	if (command->has_timeout)
+		seconds += args->timeout;
+	ret = connection_receive(&connection, seconds, &result, err);
+	connection_close(&connection);
+	if (ret < 0)
+		return ret;
+	print_result(args, result);
+	json_decref(result);
+	return 0;
+}
+
+/* One that does not even answer is killed by the kernel. */
+static int run_kill(const struct client_command *command, const struct arguments *args,
+		    struct vmm_error *err)
+{
+	struct connection connection;
+	json_t *result = NULL;
+	int ret = ask(command, args, &connection, err);
+
+	if (ret < 0)
+		return ret;
+	ret = connection_receive(&connection, KILL_SECONDS, &result, err);
+	if (ret == -ETIMEDOUT && connection.pid > 0) {
+		if (kill(connection.pid, SIGKILL) < 0)
+			ret = vmm_error_set(err, -errno, "%s: process %d: %s", args->name,
+					    (int)connection.pid, strerror(errno));
+		else
+			ret = connection_receive(&connection, KILL_SECONDS, &result, err);
+	}
+	connection_close(&connection);
+	if (ret == -EPIPE)
+		result = json_pack("{s:s, s:s}", "state", "ended", "outcome",
+				   "killed (SIGKILL)");
+	if (!result)
+		return ret;
+	print_result(args, result);
+	json_decref(result);
+	return 0;
+}
+
+/* What a machine says of itself; one that is there but does not is listed, too. */
+static void list_one(const struct control_place *place, const char *name,
+		     const json_t *request, json_t *machines)
+{
+	struct connection connection;
+	json_t *machine = NULL;
+
+	if (connection_open(&connection, place, name, NULL) < 0)
+		return;
+	if (connection_send(&connection, request, NULL) < 0 ||
+	    connection_receive(&connection, LIST_SECONDS, &machine, NULL) < 0)
+		machine = json_pack("{s:s, s:i, s:s}", "name", name, "pid",
+				    (int)connection.pid, "state", "silent");
+	connection_close(&connection);
+	(void)json_array_append_new(machines, machine);
+}
+
+/* NAME.sock: cut to the name, or false. */
+static bool cut_to_name(char *file)
+{
+	char *end = strrchr(file, '.');
+
+	if (!end || strcmp(end, ".sock") != 0)
+		return false;
+	*end = '\0';
+	return control_check_name(file, NULL) == 0;
+}
+
+static json_t *list_all(const struct control_place *place, struct vmm_error *err)
+{
+	json_t *machines = json_array(), *request = json_pack("{s:s}", "command", "info");
+	struct dirent **files = NULL;
+	int count = scandir(place->dir, &files, NULL, alphasort);
+
+	if (count < 0)
+		(void)vmm_error_set(err, -errno, "%s: %s", place->dir, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		if (i < MACHINES_MAX && cut_to_name(files[i]->d_name))
+			list_one(place, files[i]->d_name, request, machines);
+		free(files[i]);
+	}
+	free(files);
+	json_decref(request);
+	if (count < 0) {
+		json_decref(machines);
+		return NULL;
+	}
+	return machines;
+}
+
+static int run_list(const struct client_command *command, const struct arguments *args,
+		    struct vmm_error *err)
+{
+	struct control_place place;
+	json_t *machines;
+	int ret = control_open_place(&place, false, err);
+
+	/* Nobody has run one yet. */
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	machines = ret < 0 ? json_array() : list_all(&place, err);
+	if (ret == 0)
+		(void)close(place.dir_fd);
+	if (!machines)
+		return -EIO;
+	if (args->json)
+		control_print_json(machines);
+	else
+		control_print_table(machines);
+	json_decref(machines);
+	return 0;
+}
+
+/* The one table of commands: reading, help, requests. */
+static const struct client_command commands[] = {
+	{ "list", "", 0, false, "name the machines that run", "list --json", run_list },
+	{ "info", " NAME", 1, false, "tell what a machine is", "info demo", run_one },
+	{ "pause", " NAME", 1, false, "stop CPUs and devices until resume", "pause demo",
+	  run_one },
+	{ "resume", " NAME", 1, false, "let a paused machine go on", "resume demo",
+	  run_one },
+	{ "stop", " NAME [--timeout S]", 1, true,
+	  "press the power button, wait for the end; use force after S seconds (30)",
+	  "stop demo --timeout 5", run_one },
+	{ "kill", " NAME", 1, false, "end a machine at once", "kill demo", run_kill },
+	{ "balloon", " NAME SIZE", 2, false,
+	  "say how much memory the guest should keep (it needs run --balloon)",
+	  "balloon demo 256M", run_one },
+	{ "stats", " NAME", 1, false, "tell what a machine has done so far",
+	  "stats demo --json", run_one },
+};
+
+/* Reading the command line. */
+
+static const struct client_command *find(const char *word)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(word, commands[i].word) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+bool client_has(const char *word)
+{
+	return find(word) != NULL;
+}
+
+void client_print_commands(void)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		printf("       reference-vmm %s%s [--json]\n", commands[i].word,
+		       commands[i].usage);
+}
+
+static void print_help(const struct client_command *command)
+{
+	printf("Usage: reference-vmm %s%s [--json]\n\n%s\n\n", command->word,
+	       command->usage, command->help);
+	if (command->has_timeout)
+		printf("  --timeout S    seconds the guest has to power off, 0 to %d\n",
+		       CONTROL_STOP_SECONDS_MAX);
+	printf("  --json         print JSON, one line\n  -h, --help     print this\n\n"
+	       "Example: reference-vmm %s\n\n"
+	       "Exit status: 0 when it is done; 1 when there is no such machine or it "
+	       "refuses;\n2 for a wrong command line.\n",
+	       command->example);
+}
+
+static int set_timeout(const struct client_command *command, struct arguments *args,
+		       const char *value, struct vmm_error *err)
+{
+	uint64_t seconds;
+
+	if (!command->has_timeout)
+		return vmm_error_set(err, -EINVAL, "%s has no --timeout", command->word);
+	if (value_number(value, &seconds) < 0 || seconds > CONTROL_STOP_SECONDS_MAX)
+		return vmm_error_set(
+		    err, -EINVAL, "--timeout: '%.64s' is not a number of seconds", value);
+	args->timeout = (uint32_t)seconds;
+	return 0;
+}
+
+/* 1: help was asked for. */
+static int parse_options(const struct client_command *command, int argc, char **argv,
+			 struct arguments *args, struct vmm_error *err)
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+					       { "help", no_argument, NULL, 'h' },
+					       { "timeout", required_argument, NULL,
+						 't' },
+					       { NULL, 0, NULL, 0 } };
+	int letter, ret = 0;
+
+	opterr = 0;
+	while (ret == 0 && (letter = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+		if (letter == 'h')
+			ret = 1;
+		else if (letter == 'j')
+			args->json = true;
+		else if (letter == 't')
+			ret = set_timeout(command, args, optarg, err);
+		else
+			ret = vmm_error_set(err, -EINVAL,
+					    letter == ':' ? "%.64s needs a value"
+							  : "unknown option %.64s",
+					    argv[optind - 1]);
+	}
+	return ret;
+}
+
+static int parse(const struct client_command *command, int argc, char **argv,
+		 struct arguments *args, struct vmm_error *err)
+{
+	int ret = parse_options(command, argc, argv, args, err);
+
+	if (ret != 0)
+		return ret;
+	if (argc - optind < command->names)
+		return vmm_error_set(err, -EINVAL, "%s needs%s", command->word,
+				     command->usage);
+	if (argc - optind > command->names)
+		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
+				     argv[optind + command->names]);
+	args->name = argv[optind];
+	if (command->names > 0)
+		ret = control_check_name(args->name, err);
+	if (ret == 0 && command->names > 1 &&
+	    (value_size(argv[optind + 1], MIB, &args->size) < 0 ||
+	     args->size > INT64_MAX))
+		ret = vmm_error_set(err, -EINVAL, "'%.64s' is not a size such as 256M",
+				    argv[optind + 1]);
+	return ret;
+}
+
+int client_main(int argc, char **argv)
+{
+	const struct client_command *command = find(argv[0]);
+	struct arguments args = { .timeout = CONTROL_STOP_SECONDS };
+	struct vmm_error err = { .message = "out of memory" };
+	int ret = parse(command, argc, argv, &args, &err);
+
+	if (ret < 0) {
+		fprintf(stderr, "reference-vmm: %s\n", err.message);
+		return EXIT_USAGE;
+	}
+	ret = ret > 0 ? (print_help(command), 0) : command->run(command, &args, &err);
+	if (ret < 0)
+		fprintf(stderr, "reference-vmm: %s\n", err.message);
+	return ret < 0 || fflush(stdout) != 0 ? EXIT_MACHINE_FAILED : 0;
+}
