@@ -88,7 +88,7 @@ int vmm_load_initrd(const struct vmm_mem *mem, struct vmm_load_map *map,
 		ret = place_named(map, kernel, in.size, in.name, &gpa, err);
 	if (ret == 0)
 		ret = load_mem_check_named(mem, gpa, in.size, in.name, "initrd", err);
-	if (ret < 0)
+	if (ret != 0)
 		return ret;
 	ret = vmm_load_map_take(&taken, gpa, whole_pages(in.size));
 	if (ret < 0)
