@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +36,12 @@ struct console {
 	pthread_cond_t output_ready;
 	bool stopping;
 	bool reader_gone;
+
+	/* A virtio console that has the input instead of the UART; -1: none. */
+	int line_fd;
+	struct vmm_event_source *line_source; /* enabled while it takes no more */
+	pthread_t line_reader;
+	bool line_runs;
 
 	struct vmm_event_source *input;
 	struct vmm_event_source *room_source;
@@ -161,10 +168,41 @@ static void *write_output(void *arg)
 	return NULL;
 }
 
+/* What comes from the virtio console, until that is gone. */
+static void *copy_line(void *arg)
+{
+	struct console *console = arg;
+	uint8_t buf[4096];
+	bool good = true;
+	ssize_t n;
+
+	while ((n = read(console->line_fd, buf, sizeof(buf))) > 0) {
+		struct iovec iov = { buf, (size_t)n };
+		size_t written = iov.iov_len;
+
+		for (; good && iov.iov_len > 0; iov.iov_len -= written) {
+			good = write_some(&iov, 1, &written);
+			iov.iov_base = (uint8_t *)iov.iov_base + written;
+		}
+	}
+	return NULL;
+}
+
 /* Input, on the event loop. */
 
-/* Hand over what the UART takes; it calls back when it takes more. */
-static void feed(struct console *console)
+static size_t feed_line(struct console *console)
+{
+	ssize_t n = send(console->line_fd, console->pending, console->pending_len,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return console->pending_len; /* nobody will ever take it */
+	(void)!vmm_event_source_set_enabled(console->line_source,
+					    n < (ssize_t)console->pending_len);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static size_t feed_uart(struct console *console)
 {
 	size_t taken;
 
@@ -172,6 +210,13 @@ static void feed(struct console *console)
 	taken =
 	    vmm_sio_serial_receive(console->uart, console->pending, console->pending_len);
 	pthread_mutex_unlock(&console->lock);
+	return taken;
+}
+
+/* Hand over what the guest takes; it says when it takes more. */
+static void feed(struct console *console)
+{
+	size_t taken = console->line_fd >= 0 ? feed_line(console) : feed_uart(console);
 
 	console->pending_len -= taken;
 	memmove(console->pending, console->pending + taken, console->pending_len);
@@ -236,15 +281,25 @@ static void on_input(void *ctx, struct vmm_event_source *source, int fd, uint32_
 		(void)!vmm_event_source_set_enabled(source, false);
 }
 
-static void on_room(void *ctx, struct vmm_event_source *source, int fd, uint32_t events)
+static void feed_more(struct console *console)
 {
-	struct console *console = ctx;
-	eventfd_t count;
-
-	(void)eventfd_read(fd, &count);
 	feed(console);
 	if (console->input && console->pending_len < sizeof(console->pending))
 		(void)!vmm_event_source_set_enabled(console->input, true);
+}
+
+static void on_room(void *ctx, struct vmm_event_source *source, int fd, uint32_t events)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(fd, &count);
+	feed_more(ctx);
+}
+
+static void on_line_room(void *ctx, struct vmm_event_source *source, int fd,
+			 uint32_t events)
+{
+	feed_more(ctx);
 }
 
 /* Life. */
@@ -260,7 +315,7 @@ int console_new(struct outcome *outcome, int irq_fd, struct console **out,
 		return vmm_error_set(err, -ENOMEM, "console: out of memory");
 	console->outcome = outcome;
 	console->irq_fd = irq_fd;
-	console->room_fd = -1;
+	console->room_fd = console->line_fd = -1;
 	(void)pthread_mutex_init(&console->lock, NULL);
 	(void)pthread_cond_init(&console->output_ready, NULL);
 
@@ -295,10 +350,31 @@ static int watch_input(struct console *console)
 	return ret == -EBADF ? 0 : ret; /* no standard input is no input */
 }
 
+void console_set_line(struct console *console, int fd)
+{
+	console->line_fd = fd;
+}
+
+static int start_line(struct console *console)
+{
+	int ret;
+
+	if (console->line_fd < 0)
+		return 0;
+	ret = vmm_event_add_fd(console->outcome->loop, console->line_fd, EPOLLOUT,
+			       on_line_room, console, &console->line_source);
+	if (ret == 0)
+		ret = -pthread_create(&console->line_reader, NULL, copy_line, console);
+	console->line_runs = ret == 0;
+	return ret;
+}
+
 int console_start(struct console *console, struct vmm_error *err)
 {
-	int ret = watch_input(console);
+	int ret = start_line(console);
 
+	if (ret == 0)
+		ret = watch_input(console);
 	if (ret == 0) {
 		ret = -pthread_create(&console->writer, NULL, write_output, console);
 		console->writer_runs = ret == 0;
@@ -311,22 +387,33 @@ int console_start(struct console *console, struct vmm_error *err)
 	return 0;
 }
 
+/* A thread that still waits for a slow reader then is not waited for. */
+static void join_until(pthread_t thread, const struct timespec *until)
+{
+	if (pthread_timedjoin_np(thread, NULL, until) == 0)
+		return;
+	(void)pthread_cancel(thread);
+	(void)pthread_join(thread, NULL);
+}
+
 void console_stop(struct console *console)
 {
 	struct timespec until;
 
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += DRAIN_SECONDS;
+	if (console->line_runs) {
+		(void)shutdown(console->line_fd, SHUT_RD); /* what is there is read */
+		join_until(console->line_reader, &until);
+		console->line_runs = false;
+	}
 	if (console->writer_runs) {
 		pthread_mutex_lock(&console->lock);
 		console->stopping = true;
 		pthread_cond_signal(&console->output_ready);
 		pthread_mutex_unlock(&console->lock);
 
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += DRAIN_SECONDS;
-		if (pthread_timedjoin_np(console->writer, NULL, &until) != 0) {
-			(void)pthread_cancel(console->writer);
-			(void)pthread_join(console->writer, NULL);
-		}
+		join_until(console->writer, &until);
 		console->writer_runs = false;
 	}
 	terminal_restore();
@@ -341,6 +428,10 @@ void console_free(struct console *console)
 		vmm_event_source_remove(console->input);
 	if (console->room_source)
 		vmm_event_source_remove(console->room_source);
+	if (console->line_source)
+		vmm_event_source_remove(console->line_source);
+	if (console->line_fd >= 0)
+		(void)close(console->line_fd);
 	if (console->room_fd >= 0)
 		(void)close(console->room_fd);
 	vmm_sio_serial_free(console->uart);

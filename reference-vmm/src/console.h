@@ -25,6 +25,13 @@ extern const struct vmm_bus_ops console_bus_ops;
 int console_new(struct outcome *outcome, int irq_fd, struct console **out,
 		struct vmm_error *err);
 
+/*
+ * Give the input to a virtio console instead of the UART, and write out what comes from
+ * it, beside what comes from the UART. Before console_start(). @fd: our end of a stream
+ * socket, taken over.
+ */
+void console_set_line(struct console *console, int fd);
+
 /* Begin to read standard input: raw mode if it is a terminal. */
 int console_start(struct console *console, struct vmm_error *err);
 

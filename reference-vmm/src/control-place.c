@@ -132,7 +132,7 @@ static int clear(const struct control_place *place, const struct sockaddr_un *ad
 {
 	const char *file = strrchr(address->sun_path, '/') + 1;
 	struct stat st;
-	int fd, ret = connect_to(address, &fd);
+	int fd = -1, ret = connect_to(address, &fd);
 
 	if (ret == 0)
 		(void)close(fd);

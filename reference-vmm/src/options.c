@@ -33,6 +33,8 @@ static int set_memory(struct machine_desc *desc, const char *value,
 static int set_cpus(struct machine_desc *desc, const char *value, struct vmm_error *err);
 static int set_boot_protocol(struct machine_desc *desc, const char *value,
 			     struct vmm_error *err);
+static int set_console(struct machine_desc *desc, const char *value,
+		       struct vmm_error *err);
 static int set_kvm(struct machine_desc *desc, const char *value, struct vmm_error *err);
 static int set_force(struct machine_desc *desc, const char *value, struct vmm_error *err);
 static int set_name(struct machine_desc *desc, const char *value, struct vmm_error *err);
@@ -58,6 +60,8 @@ static const struct run_option {
 	{ "net", 'n', "tap=IF|tap-fd=N|passt[=SOCKET]|none[,mac=MAC][,queues=N][,mtu=N]",
 	  "network interface; may be repeated", set_net },
 	{ "vsock", 0, "cid=N,socket=PATH", "sockets between guest and host", set_vsock },
+	{ "console", 0, "serial|virtio",
+	  "which console has the input (default: serial); both are seen", set_console },
 	{ "rng", 0, NULL, "give the guest random numbers (virtio)", set_rng },
 	{ "balloon", 0, NULL, "let the guest give memory back (virtio)", set_balloon },
 	{ "name", 0, "NAME", "be controlled by that name: see list, info, stop",
@@ -120,6 +124,16 @@ static int set_name(struct machine_desc *desc, const char *value, struct vmm_err
 	if (ret == 0)
 		strcpy(desc->name, value);
 	return ret;
+}
+
+static int set_console(struct machine_desc *desc, const char *value,
+		       struct vmm_error *err)
+{
+	desc->virtio_console = strcmp(value, "virtio") == 0;
+	if (!desc->virtio_console && strcmp(value, "serial") != 0)
+		return vmm_error_set(
+		    err, -EINVAL, "--console: '%.64s' is none of serial, virtio", value);
+	return 0;
 }
 
 static int set_cmdline(struct machine_desc *desc, const char *value,

@@ -68,6 +68,7 @@ struct machine_desc {
 	struct nic_desc nics[NICS_MAX];
 	struct vsock_desc vsock;
 	bool rng;
+	bool virtio_console; /* has the input, beside the serial line */
 	bool balloon;
 	char name[MACHINE_NAME_MAX + 1]; /* empty: not to be controlled */
 };

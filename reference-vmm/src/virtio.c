@@ -147,6 +147,8 @@ static int add_all(struct virtio *virtio, struct vmm_error *err)
 		ret = nic_add(virtio, &desc->nics[i], err);
 	if (ret == 0 && desc->vsock.cid)
 		ret = vsock_add(virtio, &desc->vsock, err);
+	if (ret == 0 && desc->virtio_console)
+		ret = hvc_add(virtio, virtio->machine->console, err);
 	if (ret == 0 && desc->rng)
 		ret = rng_add(virtio, err);
 	if (ret == 0 && desc->balloon)

@@ -54,6 +54,7 @@ int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_err
 int nic_add(struct virtio *virtio, const struct nic_desc *desc, struct vmm_error *err);
 int vsock_add(struct virtio *virtio, const struct vsock_desc *desc,
 	      struct vmm_error *err);
+int hvc_add(struct virtio *virtio, struct console *console, struct vmm_error *err);
 int rng_add(struct virtio *virtio, struct vmm_error *err);
 int balloon_add(struct virtio *virtio, struct vmm_error *err);
 

@@ -139,6 +139,22 @@ do_vsock() {
 	sock-echo serve vsock 2000 && echo "fact served"
 }
 
+# 256 KiB come by the virtio console, and 1000 lines go by it.
+do_hvc() {
+	# Its settings are forgotten when nobody has it open.
+	exec 3<>/dev/hvc0
+	stty raw -echo <&3
+	echo "reading"
+	head -c 262144 <&3 | md5sum | sed 's/^/fact md5 /'
+	i=0
+	while [ $i -lt 1000 ]; do
+		echo "hvc $i abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+		i=$((i + 1))
+	done >&3
+	stty sane <&3
+	exec 3>&-
+}
+
 do_wait() { echo "waiting"; sleep 100; }
 do_reboot() { reboot -f; }
 do_panic() { echo c >/proc/sysrq-trigger; }

@@ -287,6 +287,19 @@ sockets_echo_between_guest_and_host() {
 	[ ! -e $dir/vsock ] || fail "the socket is left behind"
 }
 
+a_virtio_console_carries_bytes_both_ways() {
+	head -c 262144 /dev/urandom >$dir/data
+	want=$(md5sum <$dir/data | cut -d' ' -f1)
+	rm -f $dir/out
+	(await '^reading'; cat $dir/data) | (boot "do=modules do=hvc" --memory 256M \
+		--console virtio; echo $status >$dir/status)
+	status=$(cat $dir/status)
+	ended "guest powered off"
+	has "^fact md5 $want"
+	lines=$(grep -c '^hvc [0-9]* abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz' $dir/out)
+	[ "$lines" -eq 1000 ] || fail "$lines of 1000 lines"
+}
+
 echo "1..$#"
 for test in "$@"; do
 	check "$test"

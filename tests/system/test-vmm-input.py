@@ -98,6 +98,10 @@ def words_of_a_network_are_checked(directory):
         refused(2, part, "run", "--kernel", "k", "--vsock", bad)
 
 
+def a_console_is_one_of_two(directory):
+    refused(2, "none of serial, virtio", "run", "--kernel", "k", "--console", "vga")
+
+
 def a_kernel_that_is_not_there_is_named(directory):
     missing = directory / "missing"
     refused(1, f"{missing}: No such file", "run", "--kernel", missing)
@@ -166,6 +170,7 @@ def a_kvm_without_permission_says_so(directory):
 
 tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
          sizes_and_counts_are_checked, words_of_a_disk_are_checked, words_of_a_network_are_checked,
+         a_console_is_one_of_two,
          a_kernel_that_is_not_there_is_named,
          an_unreadable_kernel_is_named, what_is_not_a_kernel_is_said_to_be_none,
          an_elf_for_another_machine_is_named, an_initrd_that_is_not_there_is_named,

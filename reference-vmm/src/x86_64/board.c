@@ -181,7 +181,7 @@ static int add_devices(struct board *board)
 				  board);
 	if (ret == 0)
 		ret = vmm_bus_add(ports, COM1_PORT, VMM_SIO_SERIAL_PORTS,
-				  &console_bus_ops, board->console);
+				  &console_bus_ops, board->machine->console);
 	return ret;
 }
 
@@ -196,8 +196,8 @@ int board_new(struct machine *machine, struct vmm_error *err)
 	ret = add_irq_fds(board);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
-	ret =
-	    console_new(&machine->outcome, board->irq_fd[IRQ_COM1], &board->console, err);
+	ret = console_new(&machine->outcome, board->irq_fd[IRQ_COM1], &machine->console,
+			  err);
 	if (ret < 0)
 		return ret;
 	ret = add_devices(board);
@@ -223,7 +223,7 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 
 int board_start(struct machine *machine, struct vmm_error *err)
 {
-	return console_start(machine->board->console, err);
+	return console_start(machine->console, err);
 }
 
 void board_pause_cpu(struct vmm_kvm_vcpu *vcpu)
@@ -249,7 +249,8 @@ void board_free(struct machine *machine)
 
 	if (!board)
 		return;
-	console_free(board->console);
+	console_free(machine->console);
+	machine->console = NULL;
 	rtc_free(board->rtc);
 	vmm_sio_i8042_free(board->i8042);
 	vmm_sio_power_free(board->power);

@@ -40,7 +40,6 @@ struct board {
 	int kernel_fd;
 	int initrd_fd;
 	int irq_fd[IRQS];
-	struct console *console;
 	struct rtc *rtc;
 	pthread_mutex_t lock; /* guards the two below */
 	struct vmm_sio_i8042 *i8042;
