@@ -118,18 +118,20 @@ step_arm64() {
 
 # One minute for each target; the finding stays in the directory that is named.
 step_fuzz() {
-	local target name
+	local target name folder
 	CC=clang CXX=clang++ setup_and_build fuzz --buildtype=debugoptimized -Dfuzzing=true \
 		-Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false || return 1
-	for target in "$out"/fuzz/*-fuzz-*; do
+	for target in "$out"/fuzz/*-fuzz-* "$out"/fuzz/reference-vmm/*-fuzz-*; do
 		if [ ! -f "$target" ] || [ ! -x "$target" ]; then
 			continue
 		fi
 		name=$(basename "$target")
+		folder=libvmm-${name%%-fuzz-*}
+		[ "$folder" != libvmm-vmm ] || folder=reference-vmm
 		mkdir -p "$out/corpus/$name"
 		"$target" -max_total_time="${VMM_FUZZ_SECONDS:-60}" -artifact_prefix="$out/corpus/" \
 			-print_final_stats=1 "$out/corpus/$name" \
-			"libvmm-${name%%-fuzz-*}/fuzz/corpus/${name#*-fuzz-}" || return 1
+			"$folder/fuzz/corpus/${name#*-fuzz-}" || return 1
 	done
 }
 

@@ -9,13 +9,21 @@
 
 #include "control-connection.h"
 
+enum { CONNECT_TRIES = 100 };
+
 int connection_open(struct connection *connection, const struct control_place *place,
 		    const char *name, struct vmm_error *err)
 {
 	struct ucred peer = { .pid = 0 };
 	socklen_t len = sizeof(peer);
+	struct timespec moment = { .tv_nsec = 20000000 };
 	int ret = control_connect(place, name, &connection->fd);
 
+	/* There is a queue; those in it are served or put off in no time. */
+	for (int i = 0; ret == -EAGAIN && i < CONNECT_TRIES; i++) {
+		(void)nanosleep(&moment, NULL);
+		ret = control_connect(place, name, &connection->fd);
+	}
 	if (ret == -ENOENT)
 		return vmm_error_set(err, ret, "no machine named '%s' is running", name);
 	if (ret < 0)

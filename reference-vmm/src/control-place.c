@@ -14,7 +14,7 @@
 #include "options.h"
 
 enum {
-	BACKLOG = 16,
+	BACKLOG = 64,
 	LOCK_TRIES = 500, /* 10 ms apart: nobody needs the lock for long */
 };
 

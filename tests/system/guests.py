@@ -57,6 +57,11 @@ def echo_until(end):
             + b"\x75\xed")                                   # jne 1b
 
 
+def count():
+    """Write one port for ever: each write is an exit to be counted."""
+    return b"\x66\xba\x00\x05\xee\xeb\xfd"              # mov dx, 0x500; 1: out dx, al; jmp 1b
+
+
 KERNELS = {
     "hello": say("hello from the bare metal\n") + power_off(),
     "power-off": power_off(),
@@ -65,6 +70,7 @@ KERNELS = {
     # A read beyond the page tables: page fault, no handler, no double-fault handler.
     # xor rax, rax; not rax; mov al, [rax]
     "triple-fault": b"\x48\x31\xc0\x48\xf7\xd0\x8a\x00" + HANG,
+    "count": say("ready\n") + count(),
     "hang": say("ready\n") + HANG,
     "echo": say("ready\n") + echo_until(ord("q")) + power_off(),
     "flood": flood(1 << 14) + say("done\n") + power_off(),

@@ -300,6 +300,85 @@ a_virtio_console_carries_bytes_both_ways() {
 	[ "$lines" -eq 1000 ] || fail "$lines of 1000 lines"
 }
 
+# A machine named demo in the background, until it counts.
+start() {
+	rm -f $dir/out
+	"$vmm" run --name demo --kernel "$bzimage" --initrd "$initrd" --memory 256M \
+		--cmdline "console=ttyS0 quiet panic=-1 do=modules do=button do=count" "$@" \
+		>$dir/out 2>$dir/err </dev/null &
+	pid=$!
+	await '^tick 3 '
+	has '^tick 3 '
+}
+
+control() { "$vmm" "$@" >$dir/answer 2>&1 || fail "$*: $(cat $dir/answer)"; }
+says() { grep -qE "$1" $dir/answer || fail "no $1 in the answer: $(cat $dir/answer)"; }
+
+press() {
+	control stop demo --timeout 60
+	says '^demo: guest powered off$'
+	wait $pid
+	status=$?
+	ended "guest powered off"
+	has '^fact button'
+	lacks '^complaint'
+}
+
+last_tick() { sed -n 's/^tick \([0-9]*\) [0-9]*.\?$/\1/p' $dir/out | tail -n 1; }
+free_mib() { sed -n 's/^tick [0-9]* \([0-9]*\).\?$/\1/p' $dir/out | tail -n 1 | awk '{print int($1 / 1024)}'; }
+
+# Longer than the guest's watchdog allows a CPU to stand still (2 s).
+a_paused_guest_stands_still_and_goes_on() {
+	start --cpus 2
+	control pause demo
+	says '^demo: paused$'
+	sleep 0.5
+	before=$(last_tick)
+	sleep 5
+	[ "$(last_tick)" = "$before" ] || fail "it runs while paused"
+	control resume demo
+	says '^demo: running$'
+	await "^tick $((before + 5)) "
+	press
+	after=$(date +%s)
+	guest=$(sed -n 's/^fact date \([0-9]*\).*/\1/p' $dir/out)
+	[ $((after - ${guest:-0})) -le 4 ] || fail "clock: guest $guest, host $after"
+	has '^fact watchdog 1'
+	sed -n 's/^tick \([0-9]*\) .*/\1/p' $dir/out | awk '$1 != NR - 1 { exit 1 }' ||
+		fail "ticks are lost"
+}
+
+# await_stats PATTERN: until the statistics have it, 20 s at most
+await_stats() {
+	for _ in $(seq 100); do
+		control stats demo
+		grep -qE "$1" $dir/answer && return
+		sleep 0.2
+	done
+	says "$1"
+}
+
+a_balloon_takes_memory_and_gives_it_back() {
+	start --balloon
+	before=$(free_mib)
+	control balloon demo 160M
+	says '^target: 160 MiB$'
+	await_stats '^balloon.actual: 160 MiB$'
+	await "^tick $(($(last_tick) + 3)) "
+	less=$(free_mib)
+	[ $((before - less)) -ge 80 ] && [ $((before - less)) -le 110 ] ||
+		fail "inflated by 96 MiB: free $before MiB, then $less"
+	sed -n 's/^balloon.given_back: \([0-9]*\).*MiB$/\1/p' $dir/answer |
+		awk '{ exit !($1 >= 96) }' || fail "given back: $(cat $dir/answer)"
+	says '^balloon.guest.free: '
+	control balloon demo 256M
+	await_stats '^balloon.actual: 256 MiB$'
+	await "^tick $(($(last_tick) + 3)) "
+	more=$(free_mib)
+	[ $((more - less)) -ge 80 ] || fail "deflated by 96 MiB: free $less MiB, then $more"
+	press
+}
+
 echo "1..$#"
 for test in "$@"; do
 	check "$test"

@@ -22,6 +22,7 @@ kernel=$("$with_kvm" --print-kernel)
 	--init "$top/tests/guest/test-init.sh" --modules "$("$with_kvm" --print-modules)" \
 	--module virtio_mmio --module virtio_blk --module virtio-rng --module virtio_net \
 	--module virtio_console --module virtio_balloon --module vmw_vsock_virtio_transport \
+	--module button --module evdev \
 	--file "$sock_echo:/bin/sock-echo" \
 	"$work/initrd"
 release=$(basename "$kernel")

@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""reference-vmm's control sockets, with bare-metal kernels on this machine's /dev/kvm.
+
+The path of reference-vmm is the only argument.
+"""
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import guests
+import tap
+
+VMM = sys.argv[1]
+NOBODY = 65534
+
+
+class Home:
+    """A runtime directory, and what runs in it: all of it ends with the test."""
+
+    def __init__(self, directory):
+        self.directory = directory / "run"
+        self.directory.mkdir(mode=0o700)
+        self.work = directory
+        self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.directory))
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+
+    def start(self, name, *args, guest="count", ready=b"ready\n"):
+        """Run a machine; the guest that is its default runs for ever."""
+        command = [VMM, "run", "--force", "--name", name, "--memory", "64M", "--kernel",
+                   str(guests.write(self.work, guest)), *map(str, args)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=self.environment)
+        self.processes.append(process)
+        seen = b""
+        while ready not in seen:
+            readable, _, _ = select.select([process.stdout], [], [], 20)
+            part = os.read(process.stdout.fileno(), 4096) if readable else b""
+            tap.check(part, f"{name} does not start: {seen!r}")
+            seen += part
+        return process
+
+    def command(self, *args, timeout=40):
+        return subprocess.run([VMM, *map(str, args)], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, env=self.environment, timeout=timeout,
+                              check=False)
+
+    def done(self, *args):
+        result = self.command(*args)
+        tap.equal((result.returncode, result.stderr), (0, ""), f"{args}")
+        return result.stdout
+
+    def json(self, *args):
+        return json.loads(self.done(*args, "--json"))
+
+    def refused(self, part, *args, status=1):
+        result = self.command(*args)
+        tap.equal((result.returncode, result.stdout), (status, ""), f"{args}")
+        tap.equal(result.stderr.count("\n"), 1, f"lines in {result.stderr!r}")
+        tap.contains(result.stderr, part, "message")
+
+    def socket_path(self, name):
+        return self.directory / "libvmm" / f"{name}.sock"
+
+    def connect(self, name):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(str(self.socket_path(name)))
+        client.settimeout(20)
+        return client
+
+    def counted(self, name):
+        """How often the guest has said that it runs."""
+        return self.json("stats", name)["cpus"][0]["exits"].get("io", 0)
+
+
+def ask(client, line):
+    client.sendall(line + b"\n")
+    return answer(client)
+
+
+def answer(client):
+    seen = b""
+    while not seen.endswith(b"\n"):
+        part = client.recv(65536)
+        if not part:
+            return None
+        seen += part
+    return json.loads(seen)
+
+
+def a_machine_is_listed_and_described(directory):
+    with Home(directory) as home:
+        tap.equal(home.json("list"), [], "before")
+        tap.equal(home.done("list"), "", "before, as text")
+        process = home.start("one", "--cpus", 2)
+        home.start("two")
+        machines = home.json("list")
+        tap.equal([m["name"] for m in machines], ["one", "two"], "names")
+        tap.equal((machines[0]["pid"], machines[0]["state"]), (process.pid, "running"), "one")
+        tap.equal((machines[0]["cpus"], machines[0]["memory_bytes"]), (2, 64 << 20), "one")
+        text = home.done("list").splitlines()
+        tap.equal(len(text), 3, "lines of text")
+        tap.contains(text[1], "64 MiB", "memory")
+        info = home.json("info", "one")
+        tap.contains(info["kernel"], "count.elf", "kernel")
+        tap.contains(home.done("info", "one"), "state: running\n", "text")
+
+
+def a_paused_machine_stands_still(directory):
+    with Home(directory) as home:
+        home.start("demo", "--cpus", 2)
+        before = home.counted("demo")
+        time.sleep(0.2)
+        tap.check(home.counted("demo") > before, "it runs")
+        for _ in range(20):
+            tap.equal(home.json("pause", "demo"), {"state": "paused"}, "pause")
+            before = home.counted("demo")
+            tap.equal(home.done("pause", "demo"), "demo: paused\n", "pause again")
+            time.sleep(0.02)
+            tap.equal(home.counted("demo"), before, "nothing runs")
+            tap.equal(home.json("info", "demo")["state"], "paused", "state")
+            tap.equal(home.json("resume", "demo"), {"state": "running"}, "resume")
+            tap.equal(home.done("resume", "demo"), "demo: running\n", "resume again")
+        before = home.counted("demo")
+        time.sleep(0.2)
+        tap.check(home.counted("demo") > before, "it runs again")
+
+
+def a_paused_machine_can_be_ended(directory):
+    with Home(directory) as home:
+        for ending in ("kill", "stop", "signal"):
+            process = home.start("demo")
+            home.done("pause", "demo")
+            if ending == "kill":
+                tap.equal(home.json("kill", "demo"),
+                          {"state": "ended", "status": 0, "outcome": "killed"}, "kill")
+            elif ending == "stop":
+                tap.contains(home.done("stop", "demo", "--timeout", 1), "by force, 1 s", "stop")
+            else:
+                process.terminate()
+            tap.equal(process.wait(10), 0, f"status after {ending}")
+
+
+def stop_presses_the_button_and_then_uses_force(directory):
+    with Home(directory) as home:
+        process = home.start("demo")
+        begin = time.monotonic()
+        text = home.done("stop", "demo", "--timeout", 2)
+        tap.equal(text, "demo: stopped by force, 2 s after its power button\n", "output")
+        tap.check(2 <= time.monotonic() - begin < 10, "when")
+        tap.equal(process.wait(10), 0, "status")
+        # The first deadline counts, and a kill does not wait for any.
+        process = home.start("demo")
+        with home.connect("demo") as first, home.connect("demo") as second:
+            first.sendall(b'{"command":"stop","timeout":60,"id":5}\n')
+            second.sendall(b'{"command":"info"}\n')
+            tap.equal(answer(second)["result"]["state"], "stopping", "state")
+            home.done("kill", "demo")
+            end = answer(first)
+            tap.equal((end["id"], end["result"]["outcome"]), (5, "killed"), "the end is told")
+
+
+def a_machine_that_is_gone_leaves_nothing(directory):
+    with Home(directory) as home:
+        home.start("demo")
+        home.done("kill", "demo")
+        tap.equal(os.listdir(home.directory / "libvmm"), [], "files")
+        home.refused("no machine named 'demo'", "info", "demo")
+        home.start("demo")
+
+
+def a_left_over_socket_is_recognised(directory):
+    with Home(directory) as home:
+        for way in ("run", "list", "info"):
+            process = home.start("demo")
+            process.kill()
+            process.wait()
+            tap.check(home.socket_path("demo").exists(), "a socket is left")
+            if way == "run":
+                home.start("demo")
+                home.done("kill", "demo")
+                continue
+            if way == "list":
+                tap.equal(home.json("list"), [], "list")
+            else:
+                home.refused("no machine named 'demo'", "info", "demo")
+            tap.check(not home.socket_path("demo").exists(), f"removed by {way}")
+
+
+def two_machines_of_one_name_are_refused(directory):
+    with Home(directory) as home:
+        home.start("demo")
+        kernel = guests.write(directory, "hang")
+        home.refused("a machine named 'demo' is running", "run", "--force", "--kernel", kernel,
+                     "--name", "demo")
+        tap.equal(len(home.json("list")), 1, "the first one is still there")
+
+
+def of_many_that_want_one_name_one_gets_it(directory):
+    """Over a left-over socket, too: the lock decides who removes it."""
+    with Home(directory) as home:
+        first = home.start("demo")
+        first.kill()
+        first.wait()
+        kernel = guests.write(directory, "count")
+        rivals = [subprocess.Popen([VMM, "run", "--force", "--kernel", str(kernel), "--memory",
+                                    "8M", "--name", "demo"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=home.environment) for _ in range(8)]
+        home.processes += rivals
+        end = time.monotonic() + 30
+        while sum(r.poll() is None for r in rivals) > 1 and time.monotonic() < end:
+            time.sleep(0.05)
+        tap.equal(sorted(str(r.poll()) for r in rivals), ["1"] * 7 + ["None"], "who runs")
+        tap.equal(len(home.json("list")), 1, "listed")
+
+
+def what_is_no_socket_stays(directory):
+    with Home(directory) as home:
+        (home.directory / "libvmm").mkdir(mode=0o700)
+        home.socket_path("demo").write_text("precious")
+        home.refused("demo.sock", "run", "--force", "--kernel", guests.write(directory, "hang"),
+                     "--name", "demo")
+        tap.equal(home.json("list"), [], "list")
+        tap.equal(home.socket_path("demo").read_text(), "precious", "content")
+
+
+def a_directory_open_to_others_is_refused(directory):
+    with Home(directory) as home:
+        place = home.directory / "libvmm"
+        place.mkdir()
+        place.chmod(0o755)
+        kernel = guests.write(directory, "hang")
+        home.refused("open to other users", "run", "--force", "--kernel", kernel, "--name", "a")
+        place.rmdir()
+        place.symlink_to(directory)
+        home.refused("libvmm: ", "run", "--force", "--kernel", kernel, "--name", "a")
+        place.unlink()
+        if os.geteuid() == 0:
+            place.mkdir(mode=0o700)
+            os.chown(place, NOBODY, NOBODY)
+            home.refused("another user", "run", "--force", "--kernel", kernel, "--name", "a")
+
+
+def wrong_requests_are_answered_and_change_nothing(directory):
+    with Home(directory) as home:
+        home.start("demo")
+        with home.connect("demo") as client:
+            for line, part in ((b"", None), (b"x", "not JSON"), (b"[]", "not a JSON object"),
+                               (b'"kill"', "not JSON"), (b"{}", "command"),
+                               (b'{"command":"boot"}', "unknown command"),
+                               (b'{"command":["kill"]}', "command"),
+                               (b'{"command":"kill","now":1}', "a key that kill"),
+                               (b'{"command":"kill","command":"info"}', "not JSON"),
+                               (b'{"command":"kill\\u0000"}', "not JSON"),
+                               (b'{"command":"stop","timeout":-1}', "in range"),
+                               (b'{"command":"stop","timeout":1e9}', "in range"),
+                               (b'{"command":"balloon"}', "needs"),
+                               (b'{"command":"balloon","memory":1048576}', "has no balloon"),
+                               (b'{"command":"\xff"}', "not JSON"), (b"\0", "not JSON"),
+                               (b"[" * 4000, "not JSON")):
+                if part is None:
+                    client.sendall(b"\n\r\n")
+                    continue
+                reply = ask(client, line)
+                tap.equal(reply["ok"], False, f"{line[:40]!r}")
+                tap.contains(reply["error"], part, f"{line[:40]!r}")
+            reply = ask(client, b'{"command":"pause","id":-3}')
+            tap.equal(reply, {"ok": True, "id": -3, "result": {"state": "paused"}}, "then")
+
+
+def hostile_clients_hold_up_nobody(directory):
+    with Home(directory) as home:
+        home.start("demo")
+        silent = [home.connect("demo") for _ in range(10)]
+        for client in silent:
+            client.sendall(b'{"command":"in')
+        # One that asks and asks and never reads.
+        deaf = home.connect("demo")
+        deaf.setblocking(False)
+        try:
+            while True:
+                deaf.send(b'{"command":"stats"}\n' * 100)
+        except BlockingIOError:
+            pass
+        begin = time.monotonic()
+        tap.equal(home.json("info", "demo")["state"], "running", "info")
+        tap.check(time.monotonic() - begin < 5, "at once")
+        # A line without an end, and a thousand lines at once.
+        with home.connect("demo") as client:
+            client.sendall(b"x" * 4096)
+            tap.contains(answer(client)["error"], "too long", "reply")
+            tap.equal(client.recv(1), b"", "and the end")
+        with home.connect("demo") as client:
+            client.sendall(b'{"command":"info"}\n' * 1000)
+            client.shutdown(socket.SHUT_WR)
+            lines = b""
+            while part := client.recv(65536):
+                lines += part
+            tap.equal(lines.count(b'"ok":true'), 1000, "replies")
+        for client in (*silent, deaf):
+            client.close()
+        tap.equal(home.json("info", "demo")["state"], "running", "in the end")
+
+
+def open_files(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def many_clients_push_out_the_silent_ones(directory):
+    with Home(directory) as home:
+        process = home.start("demo")
+        before = open_files(process)
+        clients = [home.connect("demo")]
+        tap.equal(ask(clients[0], b'{"command":"info"}')["ok"], True, "the first")
+        for _ in range(100):
+            clients.append(home.connect("demo"))
+            tap.equal(ask(clients[-1], b'{"command":"info"}')["ok"], True, "each")
+        tap.check(open_files(process) <= before + 16, "bounded")
+        tap.equal(clients[0].recv(1), b"", "the silent one is gone")
+        for client in clients:
+            client.close()
+        end = time.monotonic() + 10
+        while open_files(process) > before and time.monotonic() < end:
+            time.sleep(0.05)
+        tap.equal(open_files(process), before, "open files")
+
+
+def clients_that_vanish_leave_nothing(directory):
+    with Home(directory) as home:
+        process = home.start("demo")
+        before = open_files(process)
+        for line in (b"", b"{", b'{"command":"stats"}\n', b'{"command":"stats"}\n' * 200):
+            for _ in range(20):
+                with home.connect("demo") as client:
+                    client.sendall(line)
+        with home.connect("demo") as client:
+            client.sendall(b'{"command":"stop","timeout":3600}\n')
+        end = time.monotonic() + 10
+        while open_files(process) > before and time.monotonic() < end:
+            time.sleep(0.05)
+        tap.equal(open_files(process), before, "open files")
+        home.done("kill", "demo")
+
+
+def another_user_is_not_heard(directory):
+    if os.geteuid() != 0:
+        raise tap.Skip("only root can be somebody else")
+    with Home(directory) as home:
+        home.start("demo")
+        # The permissions would do; here they are gone.
+        for path in (directory, home.directory, home.directory / "libvmm"):
+            path.chmod(0o777)
+        home.socket_path("demo").chmod(0o777)
+        script = ("import os, socket, sys\n"
+                  f"os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+                  "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+                  "try:\n"
+                  "    s.sendall(b'{\"command\":\"kill\"}\\n'); print(s.recv(100))\n"
+                  "except (BrokenPipeError, ConnectionResetError): print(b'')\n")
+        done = subprocess.run([sys.executable, "-c", script, str(home.socket_path("demo"))],
+                              capture_output=True, text=True, timeout=20, check=False)
+        tap.equal((done.returncode, done.stdout), (0, "b''\n"), done.stderr)
+        (home.directory / "libvmm").chmod(0o700)
+        tap.equal(home.json("info", "demo")["state"], "running", "state")
+
+
+def a_machine_that_hangs_is_listed_and_killed(directory):
+    with Home(directory) as home:
+        process = home.start("demo")
+        process.send_signal(signal.SIGSTOP)
+        tap.equal(home.json("list"), [{"name": "demo", "pid": process.pid, "state": "silent"}],
+                  "list")
+        tap.equal(home.done("kill", "demo"), "demo: killed (SIGKILL)\n", "kill")
+        tap.equal(process.wait(10), -signal.SIGKILL, "status")
+        tap.equal(home.json("list"), [], "afterwards")
+
+
+def a_balloon_takes_a_target(directory):
+    with Home(directory) as home:
+        home.start("demo", "--balloon")
+        stats = home.json("balloon", "demo", "32M")
+        tap.equal((stats["target_bytes"], stats["actual_bytes"]), (32 << 20, 64 << 20),
+                  "a guest without a driver")
+        tap.equal(home.json("stats", "demo")["balloon"]["target_bytes"], 32 << 20, "stats")
+        home.refused("only 64 MiB", "balloon", "demo", "65M")
+        tap.equal(home.json("balloon", "demo", 64)["target_bytes"], 64 << 20, "back")
+
+
+def without_a_runtime_directory_it_is_in_tmp(directory):
+    with Home(directory) as home:
+        del home.environment["XDG_RUNTIME_DIR"]
+        name = f"test-{os.getpid()}"
+        path = f"/tmp/libvmm-{os.geteuid()}/{name}.sock"
+        home.start(name)
+        tap.check(os.path.exists(path), path)
+        tap.equal(os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700, "mode")
+        home.done("kill", name)
+        tap.check(not os.path.exists(path), "it is gone")
+
+
+def fifty_machines_in_a_row_leave_nothing(directory):
+    with Home(directory) as home:
+        for _ in range(50):
+            process = home.start("demo")
+            home.done("kill", "demo")
+            tap.equal(process.wait(10), 0, "status")
+        tap.equal(os.listdir(home.directory / "libvmm"), [], "files")
+
+
+def skip_reason():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/kvm: {error.strerror}"
+    return None
+
+
+tap.run([a_machine_is_listed_and_described, a_paused_machine_stands_still,
+         a_paused_machine_can_be_ended, stop_presses_the_button_and_then_uses_force,
+         a_machine_that_is_gone_leaves_nothing, a_left_over_socket_is_recognised,
+         two_machines_of_one_name_are_refused, of_many_that_want_one_name_one_gets_it,
+         what_is_no_socket_stays, a_directory_open_to_others_is_refused,
+         wrong_requests_are_answered_and_change_nothing, hostile_clients_hold_up_nobody,
+         many_clients_push_out_the_silent_ones, clients_that_vanish_leave_nothing,
+         another_user_is_not_heard, a_machine_that_hangs_is_listed_and_killed,
+         a_balloon_takes_a_target, without_a_runtime_directory_it_is_in_tmp,
+         fifty_machines_in_a_row_leave_nothing], skip_reason())
