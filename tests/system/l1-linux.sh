@@ -300,11 +300,12 @@ a_virtio_console_carries_bytes_both_ways() {
 	[ "$lines" -eq 1000 ] || fail "$lines of 1000 lines"
 }
 
-# A machine named demo in the background, until it counts.
+# start DO OPTIONS: a machine named demo in the background, until it counts
 start() {
 	rm -f $dir/out
+	# shellcheck disable=SC2086 # several words
 	"$vmm" run --name demo --kernel "$bzimage" --initrd "$initrd" --memory 256M \
-		--cmdline "console=ttyS0 quiet panic=-1 do=modules do=button do=count" "$@" \
+		--cmdline "console=ttyS0 quiet panic=-1 do=modules do=button $1 do=count" $2 \
 		>$dir/out 2>$dir/err </dev/null &
 	pid=$!
 	await '^tick 3 '
@@ -329,7 +330,7 @@ free_mib() { sed -n 's/^tick [0-9]* \([0-9]*\).\?$/\1/p' $dir/out | tail -n 1 | 
 
 # Longer than the guest's watchdog allows a CPU to stand still (2 s).
 a_paused_guest_stands_still_and_goes_on() {
-	start --cpus 2
+	start do=busy "--cpus 2"
 	control pause demo
 	says '^demo: paused$'
 	sleep 0.5
@@ -359,7 +360,7 @@ await_stats() {
 }
 
 a_balloon_takes_memory_and_gives_it_back() {
-	start --balloon
+	start "" --balloon
 	before=$(free_mib)
 	control balloon demo 160M
 	says '^target: 160 MiB$'
