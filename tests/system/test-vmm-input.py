@@ -17,8 +17,8 @@ VMM = sys.argv[1]
 NOBODY = 65534
 
 
-def vmm(*args, user=None):
-    return subprocess.run([VMM, *map(str, args)], stdin=subprocess.DEVNULL, user=user,
+def vmm(*args, user=None, env=None):
+    return subprocess.run([VMM, *map(str, args)], stdin=subprocess.DEVNULL, user=user, env=env,
                           capture_output=True, text=True, timeout=20, check=False)
 
 
@@ -102,6 +102,64 @@ def a_console_is_one_of_two(directory):
     refused(2, "none of serial, virtio", "run", "--kernel", "k", "--console", "vga")
 
 
+CONTROL = ("list", "info", "pause", "resume", "stop", "kill", "balloon", "stats")
+
+
+def names_of_machines_are_checked(directory):
+    for bad, part in (("", "is not empty"), ("a/b", "'a/b' is no machine's name"),
+                      (".a", "no machine's name"), ("..", "no machine's name"),
+                      ("a b", "no machine's name"), ("a:b", "no machine's name"),
+                      ("\u00e4", "no machine's name"), ("x" * 65, "at most 64 bytes, not 65")):
+        refused(2, part, "run", "--kernel", "k", "--name", bad)
+        refused(2, part, "info", bad)
+    refused(2, "no machine's name", "run", "--kernel", "k", "--name=-a")
+
+
+def control_commands_are_checked(directory):
+    for args, part in ((("info",), "info needs NAME"), (("list", "a"), "unexpected argument 'a'"),
+                       (("pause", "a", "b"), "unexpected argument 'b'"),
+                       (("balloon", "a"), "balloon needs NAME SIZE"),
+                       (("balloon", "a", "much"), "'much' is not a size"),
+                       (("balloon", "a", "-1"), "unknown option -1"),
+                       (("balloon", "a", "9000000000000000000"), "not a size"),
+                       (("stop", "a", "--timeout", "soon"), "'soon' is not a number"),
+                       (("stop", "a", "--timeout", "86401"), "not a number of seconds"),
+                       (("stop", "a", "--timeout"), "--timeout needs a value"),
+                       (("kill", "a", "--timeout", "1"), "kill has no --timeout"),
+                       (("stats", "a", "--colour"), "unknown option --colour")):
+        refused(2, part, *args)
+
+
+def control_commands_without_a_machine(directory):
+    for runtime in (directory, directory / "missing"):
+        environment = dict(os.environ, XDG_RUNTIME_DIR=str(runtime))
+        for command in CONTROL[1:]:
+            args = [command, "demo"] + (["64M"] if command == "balloon" else [])
+            done = vmm(*args, env=environment)
+            tap.equal((done.returncode, done.stdout, done.stderr),
+                      (1, "", "reference-vmm: no machine named 'demo' is running\n"), command)
+        done = vmm("list", "--json", env=environment)
+        tap.equal((done.returncode, done.stdout, done.stderr), (0, "[]\n", ""), "list")
+    kernel = guests.write(directory, "hang")
+    for runtime, part in ((directory / "missing", "No such file"), ("/" + "x" * 120, "too long"),
+                          (directory / ("x" * 60), "")):
+        done = vmm("run", "--kernel", kernel, "--name", "n" * 64,
+                   env=dict(os.environ, XDG_RUNTIME_DIR=str(runtime)))
+        tap.equal((done.returncode, done.stderr.count("\n")), (1, 1), f"{done.stderr!r}")
+        tap.contains(done.stderr, part, "message")
+
+
+def control_commands_have_help(directory):
+    everything = vmm("--help").stdout
+    for command in CONTROL:
+        tap.contains(everything, f"reference-vmm {command}", "help of the program")
+        for option in ("--help", "-h"):
+            done = vmm(command, option)
+            tap.equal((done.returncode, done.stderr), (0, ""), command)
+            for part in (f"Usage: reference-vmm {command}", "--json", "Example:", "Exit status"):
+                tap.contains(done.stdout, part, f"help of {command}")
+
+
 def a_kernel_that_is_not_there_is_named(directory):
     missing = directory / "missing"
     refused(1, f"{missing}: No such file", "run", "--kernel", missing)
@@ -171,6 +229,10 @@ def a_kvm_without_permission_says_so(directory):
 tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
          sizes_and_counts_are_checked, words_of_a_disk_are_checked, words_of_a_network_are_checked,
          a_console_is_one_of_two,
+
+
+         names_of_machines_are_checked, control_commands_are_checked,
+         control_commands_without_a_machine, control_commands_have_help,
          a_kernel_that_is_not_there_is_named,
          an_unreadable_kernel_is_named, what_is_not_a_kernel_is_said_to_be_none,
          an_elf_for_another_machine_is_named, an_initrd_that_is_not_there_is_named,
