@@ -48,15 +48,19 @@ static void print_result(const struct arguments *args, json_t *result)
 {
 	const char *outcome = json_string_value(json_object_get(result, "outcome"));
 	const char *state = json_string_value(json_object_get(result, "state"));
+	char line[OUTCOME_TEXT_MAX];
 
-	if (args->json)
+	if (!outcome && json_object_size(result) == 1)
+		outcome = state;
+	if (args->json) {
 		control_print_json(result);
-	else if (outcome)
-		printf("%s: %s\n", args->name, outcome);
-	else if (json_object_size(result) == 1 && state)
-		printf("%s: %s\n", args->name, state);
-	else
+	} else if (outcome) {
+		(void)snprintf(line, sizeof(line), "%s", outcome);
+		control_clean(line);
+		printf("%s: %s\n", args->name, line);
+	} else {
 		control_print_text(result);
+	}
 }
 
 static json_t *make_request(const struct client_command *command,
@@ -243,18 +247,13 @@ static const struct client_command commands[] = {
 
 /* Reading the command line. */
 
-static const struct client_command *find(const char *word)
+const struct client_command *client_find(const char *word)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(word, commands[i].word) == 0)
 			return &commands[i];
 	}
 	return NULL;
-}
-
-bool client_has(const char *word)
-{
-	return find(word) != NULL;
 }
 
 void client_print_commands(void)
@@ -344,9 +343,8 @@ static int parse(const struct client_command *command, int argc, char **argv,
 	return ret;
 }
 
-int client_main(int argc, char **argv)
+int client_run(const struct client_command *command, int argc, char **argv)
 {
-	const struct client_command *command = find(argv[0]);
 	struct arguments args = { .timeout = CONTROL_STOP_SECONDS };
 	struct vmm_error err = { .message = "out of memory" };
 	int ret = parse(command, argc, argv, &args, &err);

@@ -2,15 +2,15 @@
 #ifndef CONTROL_CLIENT_H
 #define CONTROL_CLIENT_H
 
-#include <stdbool.h>
-
 /* The commands for running machines: list, info, pause and so on. */
 
-/* Whether a word is one of them. */
-bool client_has(const char *word);
+struct client_command;
 
-/* Run the command argv[0] and return the exit status. */
-int client_main(int argc, char **argv);
+/* The command of that name, or NULL. */
+const struct client_command *client_find(const char *word);
+
+/* Run it with what stands behind argv[0], and return the exit status. */
+int client_run(const struct client_command *command, int argc, char **argv);
 
 /* Print a line for each, for the help of the program. */
 void client_print_commands(void);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "control-connection.h"
+#include "control-print.h"
 
 enum { CONNECT_TRIES = 100 };
 
@@ -28,9 +29,10 @@ int connection_open(struct connection *connection, const struct control_place *p
 		return vmm_error_set(err, ret, "no machine named '%s' is running", name);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "%s: %s", name, strerror(-ret));
-	/* Who listens: the machine's process, whatever state it is in. */
+	/* Who listens: the machine's process, whatever state it is in. Root does not take
+	 * another user's word for it. */
 	(void)getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	connection->pid = peer.pid;
+	connection->pid = peer.uid == geteuid() ? peer.pid : 0;
 	connection->name = name;
 	return 0;
 }
@@ -130,6 +132,7 @@ int connection_receive(struct connection *connection, unsigned int seconds, json
 	else
 		ret = read_reply(line, len, out, &detail);
 	free(line);
+	control_clean(detail.message);
 	return ret < 0 ? vmm_error_set(err, ret, "%s: %.180s", connection->name,
 				       detail.message)
 		       : 0;

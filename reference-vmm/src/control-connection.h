@@ -13,7 +13,7 @@ enum { CONTROL_REPLY_MAX = 1 << 20 };
 /* A client's connection to a machine. */
 struct connection {
 	int fd;
-	pid_t pid; /* of the machine */
+	pid_t pid; /* of the machine; 0: not known for sure */
 	const char *name;
 };
 

@@ -168,7 +168,7 @@ int control_listen(const struct control_place *place, const char *name, int *out
 		   struct vmm_error *err)
 {
 	struct sockaddr_un address = { 0 };
-	int lock_fd, ret = set_address(place, name, &address);
+	int lock_fd = -1, ret = set_address(place, name, &address);
 
 	if (ret == 0)
 		ret = lock(place, &lock_fd);
@@ -189,7 +189,7 @@ int control_listen(const struct control_place *place, const char *name, int *out
 void control_unlisten(const struct control_place *place, const char *name, int fd)
 {
 	struct sockaddr_un address = { 0 };
-	int lock_fd, ret = set_address(place, name, &address);
+	int lock_fd = -1, ret = set_address(place, name, &address);
 
 	/* Without the lock the socket stays, and is recognised as left over. */
 	if (ret == 0)
@@ -205,7 +205,7 @@ void control_unlisten(const struct control_place *place, const char *name, int f
 int control_connect(const struct control_place *place, const char *name, int *out_fd)
 {
 	struct sockaddr_un address = { 0 };
-	int lock_fd, ret = set_address(place, name, &address);
+	int lock_fd = -1, ret = set_address(place, name, &address);
 
 	if (ret == 0)
 		ret = connect_to(&address, out_fd);

@@ -7,6 +7,16 @@
 
 enum { PATH_MAX_LEN = 128 };
 
+void control_clean(char *text)
+{
+	for (; *text; text++) {
+		bool is_control = (unsigned char)*text < ' ' || *text == 0x7f;
+
+		if (is_control && *text != '\n' && *text != '\t')
+			*text = '?';
+	}
+}
+
 void control_print_json(const json_t *json)
 {
 	(void)json_dumpf(json, stdout, JSON_COMPACT);
@@ -49,6 +59,7 @@ static void format_value(const char *key, const json_t *json, char *text, size_t
 		(void)snprintf(text, size, "%.3f s", (double)number / 1000);
 	else
 		(void)snprintf(text, size, "%" JSON_INTEGER_FORMAT, number);
+	control_clean(text);
 }
 
 static int bare_length(const char *key)

@@ -4,6 +4,9 @@
 
 #include <jansson.h>
 
+/* Make a text that a machine sent fit for a terminal: no controls but new lines and tabs. */
+void control_clean(char *text);
+
 /* Print a result on standard output: JSON as one line, or text: a line for each value.
  * Keys that end in _bytes and _ms are printed in units for people. */
 void control_print_json(const json_t *json);

@@ -7,12 +7,13 @@
 
 int main(int argc, char **argv)
 {
+	const struct client_command *client = argc > 1 ? client_find(argv[1]) : NULL;
 	static struct machine_desc desc;
 	enum command command;
 	struct vmm_error err;
 
-	if (argc > 1 && client_has(argv[1]))
-		return client_main(argc - 1, argv + 1);
+	if (client)
+		return client_run(client, argc - 1, argv + 1);
 	if (options_parse(argc, argv, &command, &desc, &err) < 0) {
 		fprintf(stderr, "reference-vmm: %s\n", err.message);
 		return EXIT_USAGE;

@@ -166,6 +166,15 @@ do_button() {
 # Only a busy CPU can be taken for one that hangs: idle ones calm the watchdog.
 do_busy() { (while [ ! -e /tmp/button ]; do :; done) & }
 
+# The disk is read again and again, and the host asked for random bytes.
+do_traffic() {
+	(while [ ! -e /tmp/button ]; do
+		md5sum </dev/vda
+		echo 3 >/proc/sys/vm/drop_caches
+		head -c 4096 /dev/hwrng >/tmp/noise
+	done | uniq -c >/tmp/sums) &
+}
+
 # Ten times a second, with the free memory in KiB; impatient of CPUs that stand still.
 do_count() {
 	echo 1 >/proc/sys/kernel/watchdog_thresh
@@ -176,6 +185,8 @@ do_count() {
 		sleep 0.1
 	done
 	echo "fact date $(date +%s)"
+	wait
+	[ -e /tmp/sums ] && echo "fact sums $(wc -l </tmp/sums)"
 	echo "fact watchdog $(cat /proc/sys/kernel/soft_watchdog)"
 	dmesg | grep -iE 'soft lockup|rcu.*stall|clocksource.*(unstable|skew)|hung task' |
 		sed 's/^/complaint /'

@@ -330,7 +330,8 @@ free_mib() { sed -n 's/^tick [0-9]* \([0-9]*\).\?$/\1/p' $dir/out | tail -n 1 | 
 
 # Longer than the guest's watchdog allows a CPU to stand still (2 s).
 a_paused_guest_stands_still_and_goes_on() {
-	start do=busy "--cpus 2"
+	head -c 8388608 /dev/urandom >$dir/disk
+	start "do=busy do=traffic" "--cpus 2 --disk $dir/disk --rng"
 	control pause demo
 	says '^demo: paused$'
 	sleep 0.5
@@ -345,8 +346,20 @@ a_paused_guest_stands_still_and_goes_on() {
 	guest=$(sed -n 's/^fact date \([0-9]*\).*/\1/p' $dir/out)
 	[ $((after - ${guest:-0})) -le 4 ] || fail "clock: guest $guest, host $after"
 	has '^fact watchdog 1'
+	has '^fact sums 1' # each time the same
 	sed -n 's/^tick \([0-9]*\) .*/\1/p' $dir/out | awk '$1 != NR - 1 { exit 1 }' ||
 		fail "ticks are lost"
+}
+
+a_paused_guest_is_killed_with_its_devices_at_work() {
+	truncate -s 64M $dir/disk
+	start "do=traffic" "--disk $dir/disk --rng --balloon"
+	control pause demo
+	control kill demo
+	says '^demo: killed$'
+	wait $pid
+	status=$?
+	ended "killed"
 }
 
 # await_stats PATTERN: until the statistics have it, 20 s at most

@@ -229,8 +229,6 @@ def a_kvm_without_permission_says_so(directory):
 tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
          sizes_and_counts_are_checked, words_of_a_disk_are_checked, words_of_a_network_are_checked,
          a_console_is_one_of_two,
-
-
          names_of_machines_are_checked, control_commands_are_checked,
          control_commands_without_a_machine, control_commands_have_help,
          a_kernel_that_is_not_there_is_named,
