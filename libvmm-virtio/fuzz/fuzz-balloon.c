@@ -19,6 +19,7 @@
 #include <vmm/virtio-balloon.h>
 
 #include "../tests/device-rig.h"
+#include "device-state.h"
 
 struct world {
 	struct devrig r;
@@ -122,17 +123,17 @@ static void writable(struct world *w, uint32_t q, struct input *in)
 static void save_and_compare(struct world *w)
 {
 	struct vmm_virtio_balloon_opts opts = VMM_VIRTIO_BALLOON_OPTS_INIT;
-	struct vmm_virtio_balloon_state s = VMM_VIRTIO_BALLOON_STATE_INIT, t = s;
+	struct balloon_state s, t;
 	struct vmm_virtio_balloon *b;
 	uint64_t words[8], again[8];
 
-	vmm_virtio_balloon_get_state(w->b, &s);
+	balloon_get_state(w->b, &s);
 	dr_must(vmm_virtio_balloon_get_pages(w->b, words, 8) == 8);
 	opts.wake = on_wake;
 	opts.mem = w->r.m->mem;
 	dr_must(vmm_virtio_balloon_new(&opts, &b, NULL) == 0);
-	dr_must(vmm_virtio_balloon_restore(b, &s, words, NULL) == 0);
-	vmm_virtio_balloon_get_state(b, &t);
+	dr_must(balloon_set_state(b, &s, words) == 0);
+	balloon_get_state(b, &t);
 	dr_must(vmm_virtio_balloon_get_pages(b, again, 8) == 8);
 	dr_must(memcmp(&s, &t, sizeof(s)) == 0);
 	dr_must(memcmp(words, again, sizeof(words)) == 0);

@@ -25,6 +25,7 @@
 #include <vmm/virtio-blk.h>
 
 #include "../tests/mock-driver.h"
+#include "device-state.h"
 
 enum { SECTORS = 64, PIECES = 6, PENDING = 16, NUM = 16 };
 
@@ -236,7 +237,7 @@ static void rest(struct world *w, uint8_t sectors)
 {
 	struct vmm_virtio_blk_stats stats = { .size = sizeof(stats) };
 
-	vmm_virtio_blk_pause(w->blk);
+	blk_pause(w->blk);
 	vmm_virtio_blk_get_stats(w->blk, &stats);
 	must(stats.in_flight == 0 && w->pending_n == 0);
 	collect(w);
@@ -245,7 +246,7 @@ static void rest(struct world *w, uint8_t sectors)
 	/* A caller's back end has no size to ask for. */
 	must(vmm_virtio_blk_set_capacity(w->blk, vmm_virtio_mmio_get_transport(w->mmio),
 					 512u * (1u + sectors % SECTORS)) == 0);
-	vmm_virtio_blk_resume(w->blk);
+	blk_resume(w->blk);
 }
 
 static void offer(struct world *w, const struct mock_seg *segs, uint32_t n, bool indirect)

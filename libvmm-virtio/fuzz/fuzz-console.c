@@ -22,6 +22,7 @@
 #include <vmm/virtio-console.h>
 
 #include "../tests/mock-driver.h"
+#include "device-state.h"
 
 enum { NUM = 16, QUEUES = 8, PORTS = 3, STEPS = 64, PIECES = 6, DATA = 0x8000 };
 
@@ -240,14 +241,13 @@ static void say(struct world *w, const uint8_t *data)
 
 static void save_and_restore(struct world *w)
 {
-	struct vmm_virtio_console_state a = { .size = sizeof(a) };
-	struct vmm_virtio_console_state b = { .size = sizeof(b) };
+	struct console_state a, b;
 
-	vmm_virtio_console_get_state(w->c, &a);
+	console_get_state(w->c, &a);
 	wr(w, 0x70, 0);
-	must(vmm_virtio_console_set_state(w->c, &a, NULL) == 0, "restore");
+	must(console_set_state(w->c, &a) == 0, "restore");
 	start(w);
-	vmm_virtio_console_get_state(w->c, &b);
+	console_get_state(w->c, &b);
 	must(memcmp(&a, &b, sizeof(a)) == 0, "state after a restore");
 	/* The rings are new, so what went half is the start of something else. */
 	for (uint32_t i = 0; i < PORTS; i++)
@@ -256,13 +256,13 @@ static void save_and_restore(struct world *w)
 
 static void restore_junk(struct world *w, const uint8_t *data, size_t size)
 {
-	struct vmm_virtio_console_state s = { .size = sizeof(s) };
+	struct console_state s;
 	bool taken;
 
-	vmm_virtio_console_get_state(w->c, &s);
-	memcpy((uint8_t *)&s + sizeof(s.size), data, size < 60 ? size : 60);
+	console_get_state(w->c, &s);
+	memcpy(&s, data, size < 60 ? size : 60);
 	wr(w, 0x70, 0);
-	taken = vmm_virtio_console_set_state(w->c, &s, NULL) == 0;
+	taken = console_set_state(w->c, &s) == 0;
 	if (!taken || climb(w) != 0xf)
 		start(w);
 	memset(w->given, 0, sizeof(w->given));

@@ -135,17 +135,19 @@ static struct vmm_virtio_mem *make(struct world *w)
 /* Go on with another device that has the state of this one. */
 static void move(struct world *w)
 {
-	struct vmm_virtio_mem_state s = VMM_VIRTIO_MEM_STATE_INIT;
 	struct vmm_virtio_mem *d = make(w);
-	uint64_t words[2];
+	uint8_t state[1024];
+	int64_t len;
 
-	vmm_virtio_mem_get_state(w->d, &s);
-	dr_must(vmm_virtio_mem_get_blocks(w->d, words, 2) == 2);
-	dr_must(vmm_virtio_mem_restore(d, &s, words, 2, NULL) == 0);
+	vmm_virtio_mmio_pause(w->r.mmio);
+	len = vmm_virtio_mmio_save(w->r.mmio, state, sizeof(state));
+	dr_must(len > 0 && len <= (int64_t)sizeof(state));
 	dr_stop(&w->r);
 	vmm_virtio_mem_free(w->d);
 	w->d = d;
 	dr_carry(&w->r, vmm_virtio_mem_get_device(d));
+	dr_must(vmm_virtio_mmio_restore(w->r.mmio, state, (size_t)len, NULL) == 0);
+	vmm_virtio_mmio_resume(w->r.mmio);
 	dr_climb(&w->r, 1, 2);
 }
 

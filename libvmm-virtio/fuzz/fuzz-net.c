@@ -19,6 +19,7 @@
  * has another state after a restore.
  */
 #include "../tests/net-rig.h"
+#include "device-state.h"
 
 enum { STEPS = 64, PIECES = 6, DATA = 0x8000 };
 
@@ -194,25 +195,25 @@ static void queue_frame(struct fuzz *f, const uint8_t *data)
 
 static void save_and_restore(struct fuzz *f)
 {
-	struct vmm_virtio_net_state a = { .size = sizeof(a) }, b = { .size = sizeof(b) };
+	struct net_state a, b;
 
-	vmm_virtio_net_get_state(f->r.net, &a);
+	net_get_state(f->r.net, &a);
 	nwr(&f->r, 0x70, 0);
-	net_must(vmm_virtio_net_set_state(f->r.net, &a, NULL) == 0, "restore");
+	net_must(net_set_state(f->r.net, &a) == 0, "restore");
 	start(f);
-	vmm_virtio_net_get_state(f->r.net, &b);
+	net_get_state(f->r.net, &b);
 	net_must(memcmp(&a, &b, sizeof(a)) == 0, "state after a restore");
 }
 
 /* A state as the input has it is refused or taken, and is the one we have then. */
 static void restore_junk(struct fuzz *f, const uint8_t *data, size_t size)
 {
-	struct vmm_virtio_net_state s = { .size = sizeof(s) };
+	struct net_state s;
 
-	vmm_virtio_net_get_state(f->r.net, &s);
-	memcpy((uint8_t *)&s + sizeof(s.size), data, size < 40 ? size : 40);
+	net_get_state(f->r.net, &s);
+	memcpy(&s, data, size < 40 ? size : 40);
 	nwr(&f->r, 0x70, 0);
-	if (vmm_virtio_net_set_state(f->r.net, &s, NULL) == 0)
+	if (net_set_state(f->r.net, &s) == 0)
 		(void)rig_climb(&f->r, f->features);
 	start(f);
 }

@@ -170,7 +170,7 @@ void vmm_virtio_balloon_run(struct vmm_virtio_balloon *balloon)
 	for (uint32_t role = 0; role < ROLES; role++) {
 		struct drain d = drain_of(balloon, role);
 
-		if (d.vq)
+		if (d.vq && !balloon->paused)
 			more |= drain_queue(&d);
 	}
 	pthread_mutex_unlock(&balloon->lock);
@@ -324,7 +324,7 @@ static void find_queues(struct vmm_virtio_balloon *b,
 	}
 }
 
-static int activate(void *ctx, const struct vmm_virtio_activation *a)
+int balloon_activate(void *ctx, const struct vmm_virtio_activation *a)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
@@ -348,6 +348,7 @@ static void reset(void *ctx)
 	memset(b->map.words, 0, b->map.word_n * sizeof(*b->map.words));
 	b->map.set = 0;
 	b->stats_held = false;
+	b->paused = false;
 	b->actual = 0;
 	b->poison = 0;
 	b->hint_command = BALLOON_HINT_STOP;
@@ -415,12 +416,16 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 
 static const struct vmm_virtio_device_ops balloon_ops = {
 	.size = sizeof(balloon_ops),
-	.activate = activate,
+	.activate = balloon_activate,
 	.reset = reset,
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
 	.config_written = config_written,
+	.pause = balloon_pause,
+	.resume = balloon_resume,
+	.save = balloon_save,
+	.restore = balloon_load,
 };
 
 static void describe(struct vmm_virtio_balloon *b)
@@ -497,23 +502,6 @@ const struct vmm_virtio_device *vmm_virtio_balloon_get_device(
 	return &balloon->device;
 }
 
-void vmm_virtio_balloon_get_state(struct vmm_virtio_balloon *balloon,
-				  struct vmm_virtio_balloon_state *out)
-{
-	struct vmm_virtio_balloon_state s = VMM_VIRTIO_BALLOON_STATE_INIT;
-	struct vmm_virtio_balloon *b = balloon;
-
-	pthread_mutex_lock(&b->lock);
-	s.target = b->target;
-	s.actual = b->actual;
-	s.hint_command = b->hint_command;
-	s.poison = b->poison;
-	s.hinting = b->hinting;
-	s.words = b->map.word_n;
-	pthread_mutex_unlock(&b->lock);
-	tell_caller(out, out->size, &s, sizeof(s));
-}
-
 size_t vmm_virtio_balloon_get_pages(struct vmm_virtio_balloon *balloon, uint64_t *words,
 				    size_t max)
 {
@@ -525,48 +513,4 @@ size_t vmm_virtio_balloon_get_pages(struct vmm_virtio_balloon *balloon, uint64_t
 		memcpy(words, balloon->map.words, n * sizeof(*words));
 	pthread_mutex_unlock(&balloon->lock);
 	return n;
-}
-
-static bool state_is_sound(const struct vmm_virtio_balloon *b,
-			   const struct vmm_virtio_balloon_state *s)
-{
-	bool idle = s->hinting == VMM_VIRTIO_BALLOON_HINT_IDLE;
-
-	return s->version == VMM_VIRTIO_BALLOON_STATE_VERSION &&
-	       s->target <= b->map.all &&
-	       s->hinting <= VMM_VIRTIO_BALLOON_HINT_COMPLETE &&
-	       idle == (s->hint_command < BALLOON_HINT_FIRST);
-}
-
-int vmm_virtio_balloon_restore(struct vmm_virtio_balloon *balloon,
-			       const struct vmm_virtio_balloon_state *state,
-			       const uint64_t *words, struct vmm_error *err)
-{
-	struct vmm_virtio_balloon *b = balloon;
-	struct vmm_virtio_balloon_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-
-	if (ret < 0)
-		return vmm_error_set(err, ret, "balloon state of unknown layout");
-	pthread_mutex_lock(&b->lock);
-	if (b->vq[ROLE_INFLATE])
-		ret = -EBUSY;
-	else if (!state_is_sound(b, &s))
-		ret = -EBADMSG;
-	else
-		ret = balloon_map_load(&b->map, words, s.words);
-	if (ret == 0) {
-		b->target = s.target;
-		b->actual = s.actual;
-		b->poison = s.poison;
-		b->hint_command = s.hint_command;
-		b->hint_id = s.hint_command;
-		b->hinting = s.hinting;
-		put32(b->config, BALLOON_CONFIG_TARGET, s.target);
-		put32(b->config, BALLOON_CONFIG_ACTUAL, s.actual);
-		put32(b->config, BALLOON_CONFIG_HINT, s.hint_command);
-		put32(b->config, BALLOON_CONFIG_POISON, s.poison);
-	}
-	pthread_mutex_unlock(&b->lock);
-	return ret < 0 ? vmm_error_set(err, ret, "balloon state that cannot be") : 0;
 }

@@ -6,6 +6,7 @@
 
 #include <vmm/virtio-balloon.h>
 
+#include "device-state.h"
 #include "drain.h"
 
 #define BALLOON_IOVECS 256u
@@ -63,6 +64,7 @@ struct vmm_virtio_balloon {
 
 	/* Protects all below. */
 	pthread_mutex_t lock;
+	bool paused;
 	struct vmm_virtio_transport *transport;
 	uint64_t features;
 	/* By role; NULL where the driver does not use it. */
@@ -84,6 +86,14 @@ struct vmm_virtio_balloon {
 	uint32_t hint_id;
 	struct iovec iov[BALLOON_IOVECS];
 };
+
+/* Callbacks of the device. */
+int balloon_activate(void *ctx, const struct vmm_virtio_activation *a);
+void balloon_pause(void *ctx);
+void balloon_resume(void *ctx);
+int64_t balloon_save(void *ctx, void *buf, size_t size);
+int balloon_load(void *ctx, struct vmm_virtio_transport *transport,
+		 const struct vmm_virtio_activation *a, const void *data, size_t len);
 
 int balloon_map_make(const struct vmm_mem *mem, struct balloon_map *out);
 void balloon_map_free(struct balloon_map *map);

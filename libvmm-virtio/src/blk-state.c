@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "blk.h"
-#include "options.h"
+#include "stream.h"
 
-void vmm_virtio_blk_pause(struct vmm_virtio_blk *blk)
+void blk_pause(struct vmm_virtio_blk *blk)
 {
 	__atomic_store_n(&blk->paused, true, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < blk->queue_n; i++)
 		blk_queue_pause(&blk->queues[i]);
 }
 
-void vmm_virtio_blk_resume(struct vmm_virtio_blk *blk)
+void blk_resume(struct vmm_virtio_blk *blk)
 {
 	/* What was changed meanwhile is seen by who sees this. */
 	__atomic_store_n(&blk->paused, false, __ATOMIC_RELEASE);
@@ -22,37 +22,25 @@ void vmm_virtio_blk_resume(struct vmm_virtio_blk *blk)
 		blk_queue_ring(&blk->queues[i]);
 }
 
-int vmm_virtio_blk_get_state(struct vmm_virtio_blk *blk, struct vmm_virtio_blk_state *out)
+void blk_get_state(struct vmm_virtio_blk *blk, struct blk_state *out)
 {
-	struct vmm_virtio_blk_state s = VMM_VIRTIO_BLK_STATE_INIT;
-
-	if (!__atomic_load_n(&blk->paused, __ATOMIC_RELAXED))
-		return -EBUSY;
-	s.sectors = __atomic_load_n(&blk->sectors, __ATOMIC_RELAXED);
-	s.block_size = blk->block_size;
-	s.queue_n = blk->queue_n;
-	s.writeback = __atomic_load_n(&blk->writeback, __ATOMIC_RELAXED);
-	s.readonly = blk->readonly;
-	s.lost = __atomic_load_n(&blk->file.lost, __ATOMIC_RELAXED) != 0;
-	*out = s;
-	return 0;
+	memset(out, 0, sizeof(*out));
+	out->version = DEVICE_STATE_VERSION;
+	out->sectors = __atomic_load_n(&blk->sectors, __ATOMIC_RELAXED);
+	out->block_size = blk->block_size;
+	out->queue_n = blk->queue_n;
+	out->writeback = __atomic_load_n(&blk->writeback, __ATOMIC_RELAXED);
+	out->readonly = blk->readonly;
+	out->lost = __atomic_load_n(&blk->file.lost, __ATOMIC_RELAXED) != 0;
 }
 
-static bool is_consistent(const struct vmm_virtio_blk_state *s)
-{
-	for (size_t i = 0; i < sizeof(s->reserved_); i++) {
-		if (s->reserved_[i] != 0)
-			return false;
-	}
-	return s->writeback <= 1 && s->readonly <= 1 && s->lost <= 1 &&
-	       s->sectors <= UINT64_MAX / VMM_VIRTIO_BLK_SECTOR;
-}
-
-static bool fits(const struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_state *s)
+static bool fits(const struct vmm_virtio_blk *blk, const struct blk_state *s)
 {
 	uint64_t size = s->sectors * VMM_VIRTIO_BLK_SECTOR;
 
-	if (s->block_size != blk->block_size || s->queue_n != blk->queue_n ||
+	if (s->version != DEVICE_STATE_VERSION || s->writeback > 1 || s->readonly > 1 ||
+	    s->lost > 1 || s->sectors > UINT64_MAX / VMM_VIRTIO_BLK_SECTOR ||
+	    s->block_size != blk->block_size || s->queue_n != blk->queue_n ||
 	    (s->readonly != 0) != blk->readonly)
 		return false;
 	return blk->engine.kind == VMM_VIRTIO_BLK_ENGINE_CALLER ||
@@ -60,31 +48,46 @@ static bool fits(const struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_s
 		size / VMM_VIRTIO_BLK_SECTOR >= s->sectors);
 }
 
-int vmm_virtio_blk_set_state(struct vmm_virtio_blk *blk,
-			     const struct vmm_virtio_blk_state *state,
-			     struct vmm_error *err)
+int blk_set_state(struct vmm_virtio_blk *blk, const struct blk_state *s)
 {
-	struct vmm_virtio_blk_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-	uint64_t le;
-
-	if (ret < 0)
-		return vmm_error_set(err, ret, "block device state of unknown layout");
 	if (blk->transport)
-		return vmm_error_set(err, -EBUSY, "block device is in use");
-	if (!is_consistent(&s))
-		return vmm_error_set(err, -EBADMSG, "block device state is corrupt");
-	if (!fits(blk, &s))
-		return vmm_error_at(err, -EBADMSG, 0, blk->sectors, s.sectors,
-				    "block device state of another device");
-	le = htole64(s.sectors);
-	memcpy(blk->config, &le, sizeof(le));
-	__atomic_store_n(&blk->sectors, s.sectors, __ATOMIC_RELAXED);
-	__atomic_store_n(&blk->writeback, s.writeback != 0, __ATOMIC_RELAXED);
-	blk->config[BLK_CONFIG_WRITEBACK] = s.writeback;
-	if (s.lost)
+		return -EBUSY;
+	if (!fits(blk, s))
+		return -EBADMSG;
+	__atomic_store_n(&blk->sectors, s->sectors, __ATOMIC_RELAXED);
+	__atomic_store_n(&blk->writeback, s->writeback != 0, __ATOMIC_RELAXED);
+	if (s->lost)
 		__atomic_store_n(&blk->file.lost, -EIO, __ATOMIC_RELAXED);
 	return 0;
+}
+
+static void describe(struct stream *s, void *state)
+{
+	struct blk_state *v = state;
+
+	stream_u32(s, &v->version);
+	stream_u32(s, &v->block_size);
+	stream_u64(s, &v->sectors);
+	stream_u32(s, &v->queue_n);
+	stream_u8(s, &v->writeback);
+	stream_u8(s, &v->readonly);
+	stream_u8(s, &v->lost);
+}
+
+int64_t blk_save(void *ctx, void *buf, size_t size)
+{
+	struct blk_state s;
+
+	blk_get_state(ctx, &s);
+	return stream_save(buf, size, describe, &s);
+}
+
+int blk_load(struct vmm_virtio_blk *blk, const void *data, size_t len)
+{
+	struct blk_state s = { .version = 0 };
+	int ret = stream_load(data, len, describe, &s);
+
+	return ret < 0 ? ret : blk_set_state(blk, &s);
 }
 
 static void add_up(struct vmm_virtio_blk_stats *sum, const struct vmm_virtio_blk_stats *s)

@@ -45,6 +45,7 @@ static void reset(void *ctx)
 					    1) < 0)
 		vmm_virtio_transport_needs_reset(blk->transport);
 	blk->transport = NULL;
+	__atomic_store_n(&blk->paused, false, __ATOMIC_RELAXED);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -89,6 +90,38 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 		set_writeback(ctx, bytes[BLK_CONFIG_WRITEBACK - offset] & 1);
 }
 
+static void on_pause(void *ctx)
+{
+	blk_pause(ctx);
+}
+
+static void on_resume(void *ctx)
+{
+	blk_resume(ctx);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct vmm_virtio_blk *blk = ctx;
+	int ret = blk_load(blk, data, len);
+	uint64_t sectors = htole64(blk->sectors);
+	uint8_t writeback = blk->writeback;
+
+	/* For the reset that follows a failure. */
+	blk->transport = a ? transport : NULL;
+	if (ret == 0)
+		ret = vmm_virtio_transport_sync_config(transport, 0, &sectors,
+						       sizeof(sectors));
+	if (ret == 0)
+		ret = vmm_virtio_transport_sync_config(transport, BLK_CONFIG_WRITEBACK,
+						       &writeback, 1);
+	if (ret < 0 || !a)
+		return ret;
+	blk_pause(blk);
+	return activate(blk, a);
+}
+
 static const struct vmm_virtio_device_ops blk_ops = {
 	.size = sizeof(blk_ops),
 	.activate = activate,
@@ -97,6 +130,10 @@ static const struct vmm_virtio_device_ops blk_ops = {
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
 	.config_written = config_written,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = blk_save,
+	.restore = restore,
 };
 
 static void put16(struct vmm_virtio_blk *blk, uint32_t at, uint16_t value)

@@ -6,6 +6,8 @@
 
 #include <vmm/virtio-blk.h>
 
+#include "device-state.h"
+
 /* Features (virtio 1.2, 5.2.3). */
 #define BLK_F_SEG_MAX (UINT64_C(1) << 2)
 #define BLK_F_RO (UINT64_C(1) << 5)
@@ -183,6 +185,9 @@ void blk_queue_stop(struct blk_queue *q);
 /* What is in flight reaches the driver. */
 void blk_queue_pause(struct blk_queue *q);
 void blk_queue_ring(const struct blk_queue *q);
+/* blk-state.c: callbacks of the device. */
+int64_t blk_save(void *ctx, void *buf, size_t size);
+int blk_load(struct vmm_virtio_blk *blk, const void *data, size_t len);
 /* vmm_virtio_blk_run() for who does not need the descriptors to be quiet afterwards. */
 void blk_queue_run(struct blk_queue *q);
 

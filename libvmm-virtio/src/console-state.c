@@ -3,93 +3,74 @@
 #include <string.h>
 
 #include "console.h"
-#include "options.h"
+#include "stream.h"
 
-void vmm_virtio_console_get_state(struct vmm_virtio_console *console,
-				  struct vmm_virtio_console_state *out)
+void console_get_state(struct vmm_virtio_console *c, struct console_state *out)
 {
-	struct vmm_virtio_console_state s;
-	size_t size = out->size < sizeof(s) ? out->size : sizeof(s);
+	memset(out, 0, sizeof(*out));
+	out->version = DEVICE_STATE_VERSION;
+	pthread_mutex_lock(&c->lock);
+	out->port_n = c->port_n;
+	out->features = c->features;
+	out->cols = c->cols;
+	out->rows = c->rows;
+	for (uint32_t i = 0; i < c->port_n; i++) {
+		const struct console_port *p = &c->ports[i];
 
-	memset(&s, 0, sizeof(s));
-	s.size = size;
-	s.version = VMM_VIRTIO_CONSOLE_STATE_VERSION;
-	pthread_mutex_lock(&console->lock);
-	s.port_n = console->port_n;
-	s.features = console->features;
-	s.cols = console->cols;
-	s.rows = console->rows;
-	for (uint32_t i = 0; i < console->port_n; i++) {
-		const struct console_port *p = &console->ports[i];
-
-		s.ports[i].flags = (p->ready ? VMM_VIRTIO_CONSOLE_READY : 0u) |
-				   (p->open ? VMM_VIRTIO_CONSOLE_OPEN : 0u);
-		s.ports[i].messages = p->messages;
-		s.ports[i].done = p->done;
+		out->ports[i].flags = (p->ready ? CONSOLE_PORT_IS_READY : 0u) |
+				      (p->open ? CONSOLE_PORT_IS_OPEN : 0u);
+		out->ports[i].messages = p->messages;
+		out->ports[i].done = p->done;
 	}
-	pthread_mutex_unlock(&console->lock);
-	if (size >= sizeof(s.size))
-		memcpy(out, &s, size);
+	pthread_mutex_unlock(&c->lock);
 }
 
-static const char *find_fault(const struct vmm_virtio_console *c,
-			      const struct vmm_virtio_console_state *s)
+static bool is_sound(const struct vmm_virtio_console *c, const struct console_state *s)
 {
-	if (s->version != VMM_VIRTIO_CONSOLE_STATE_VERSION)
-		return "version";
-	if (s->reserved_ != 0)
-		return "reserved field";
+	if (s->version != DEVICE_STATE_VERSION)
+		return false;
 	if (s->port_n != c->port_n)
-		return "number of ports";
+		return false;
 	if ((s->features & ~c->offered) ||
 	    (s->features && !(s->features & VMM_VIRTIO_F_VERSION_1)))
-		return "features";
+		return false;
 	for (uint32_t i = 0; i < VMM_VIRTIO_CONSOLE_PORTS_MAX; i++) {
 		uint32_t used = s->ports[i].flags | s->ports[i].messages;
 
-		if (s->ports[i].flags &
-		    ~(VMM_VIRTIO_CONSOLE_READY | VMM_VIRTIO_CONSOLE_OPEN))
-			return "flags of a port";
+		if (s->ports[i].flags & ~(CONSOLE_PORT_IS_READY | CONSOLE_PORT_IS_OPEN))
+			return false;
 		if (s->ports[i].messages & ~CONSOLE_MESSAGES)
-			return "messages of a port";
+			return false;
 		if (s->ports[i].done > UINT32_MAX)
-			return "place in the output";
+			return false;
 		if ((used && !(s->features & CONSOLE_F_MULTIPORT)) ||
 		    (i >= s->port_n && (used || s->ports[i].done)) ||
 		    (!s->features && s->ports[i].done))
-			return "port that is not in use";
+			return false;
 	}
-	return NULL;
+	return true;
 }
 
-int vmm_virtio_console_set_state(struct vmm_virtio_console *console,
-				 const struct vmm_virtio_console_state *state,
-				 struct vmm_error *err)
+int console_set_state(struct vmm_virtio_console *c, const struct console_state *s)
 {
-	struct vmm_virtio_console_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-	const char *fault;
+	int ret = 0;
 
-	if (ret < 0)
-		return vmm_error_set(err, ret, "state of a console device: layout");
-	fault = find_fault(console, &s);
-	if (fault)
-		return vmm_error_set(err, -EBADMSG, "state of a console device: %s",
-				     fault);
-	pthread_mutex_lock(&console->lock);
-	if (console->features) {
-		ret = vmm_error_set(err, -EBUSY, "console device is active");
+	if (!is_sound(c, s))
+		return -EBADMSG;
+	pthread_mutex_lock(&c->lock);
+	if (c->features) {
+		ret = -EBUSY;
 	} else {
-		console->pending = s;
-		console->has_pending = s.features != 0;
+		c->pending = *s;
+		c->has_pending = s->features != 0;
 	}
-	pthread_mutex_unlock(&console->lock);
+	pthread_mutex_unlock(&c->lock);
 	return ret;
 }
 
 int console_state_apply(struct vmm_virtio_console *c)
 {
-	const struct vmm_virtio_console_state *s = &c->pending;
+	const struct console_state *s = &c->pending;
 
 	c->has_pending = false;
 	if (s->features != c->features)
@@ -99,10 +80,57 @@ int console_state_apply(struct vmm_virtio_console *c)
 	for (uint32_t i = 0; i < c->port_n; i++) {
 		struct console_port *p = &c->ports[i];
 
-		p->ready = s->ports[i].flags & VMM_VIRTIO_CONSOLE_READY;
-		p->open = s->ports[i].flags & VMM_VIRTIO_CONSOLE_OPEN;
+		p->ready = s->ports[i].flags & CONSOLE_PORT_IS_READY;
+		p->open = s->ports[i].flags & CONSOLE_PORT_IS_OPEN;
 		p->messages = s->ports[i].messages;
 		p->done = s->ports[i].done;
 	}
+	return 0;
+}
+
+static void describe(struct stream *s, void *state)
+{
+	struct console_state *v = state;
+
+	stream_u32(s, &v->version);
+	stream_u32(s, &v->port_n);
+	stream_u64(s, &v->features);
+	stream_u16(s, &v->cols);
+	stream_u16(s, &v->rows);
+	/* More ports than there can be are not looked at: the check refuses them. */
+	for (uint32_t i = 0; i < v->port_n && i < VMM_VIRTIO_CONSOLE_PORTS_MAX; i++) {
+		stream_u32(s, &v->ports[i].flags);
+		stream_u32(s, &v->ports[i].messages);
+		stream_u64(s, &v->ports[i].done);
+	}
+}
+
+int64_t console_save(void *ctx, void *buf, size_t size)
+{
+	struct console_state s;
+
+	console_get_state(ctx, &s);
+	return stream_save(buf, size, describe, &s);
+}
+
+int console_load(struct vmm_virtio_console *c, uint64_t features, const void *data,
+		 size_t len)
+{
+	struct console_state s = { .version = 0 };
+	int ret = stream_load(data, len, describe, &s);
+
+	if (ret < 0)
+		return ret;
+	if (features && s.features != features)
+		return -EBADMSG;
+	ret = console_set_state(c, &s);
+	if (ret < 0 || features)
+		return ret;
+	/* It has no driver: there is nothing else to know. */
+	pthread_mutex_lock(&c->lock);
+	c->has_pending = false;
+	c->cols = s.cols;
+	c->rows = s.rows;
+	pthread_mutex_unlock(&c->lock);
 	return 0;
 }

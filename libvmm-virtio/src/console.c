@@ -72,6 +72,7 @@ static void reset(void *ctx)
 	pthread_mutex_lock(&c->lock);
 	memset(c->vqs, 0, sizeof(c->vqs));
 	c->features = 0;
+	c->paused = false;
 	forget_driver(c);
 	pthread_mutex_unlock(&c->lock);
 }
@@ -119,6 +120,52 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 	pthread_mutex_unlock(&c->lock);
 }
 
+static void set_paused(struct vmm_virtio_console *c, bool paused)
+{
+	pthread_mutex_lock(&c->lock);
+	c->paused = paused;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void console_pause(struct vmm_virtio_console *console)
+{
+	set_paused(console, true);
+}
+
+void console_resume(struct vmm_virtio_console *console)
+{
+	set_paused(console, false);
+	vmm_virtio_console_wake(console);
+}
+
+static void on_pause(void *ctx)
+{
+	console_pause(ctx);
+}
+
+static void on_resume(void *ctx)
+{
+	console_resume(ctx);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct vmm_virtio_console *c = ctx;
+	int ret = console_load(c, a ? a->features[0] : 0, data, len);
+	uint8_t size[4];
+
+	if (ret < 0)
+		return ret;
+	if (!a) {
+		put_size(c, size);
+		return vmm_virtio_transport_sync_config(transport, CONSOLE_CONFIG_SIZE,
+							size, sizeof(size));
+	}
+	console_pause(c);
+	return activate(c, a);
+}
+
 static const struct vmm_virtio_device_ops console_ops = {
 	.size = sizeof(console_ops),
 	.activate = activate,
@@ -127,6 +174,10 @@ static const struct vmm_virtio_device_ops console_ops = {
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
 	.config_written = config_written,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = console_save,
+	.restore = restore,
 };
 
 static int check_opts(struct vmm_virtio_console_opts *o, struct vmm_error *err)
@@ -336,24 +387,6 @@ int vmm_virtio_console_get_fd(const struct vmm_virtio_console *console)
 int vmm_virtio_console_get_doorbell(const struct vmm_virtio_console *console)
 {
 	return console->event_fd;
-}
-
-static void set_paused(struct vmm_virtio_console *c, bool paused)
-{
-	pthread_mutex_lock(&c->lock);
-	c->paused = paused;
-	pthread_mutex_unlock(&c->lock);
-}
-
-void vmm_virtio_console_pause(struct vmm_virtio_console *console)
-{
-	set_paused(console, true);
-}
-
-void vmm_virtio_console_resume(struct vmm_virtio_console *console)
-{
-	set_paused(console, false);
-	vmm_virtio_console_wake(console);
 }
 
 int vmm_virtio_console_set_fds(struct vmm_virtio_console *console, uint32_t port,

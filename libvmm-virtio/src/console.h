@@ -6,6 +6,7 @@
 
 #include <vmm/virtio-console.h>
 
+#include "device-state.h"
 #include "net-thread.h"
 
 /* Features (virtio 1.2, 5.3.3). */
@@ -70,7 +71,7 @@ struct vmm_virtio_console {
 	uint64_t features;
 	uint64_t offered;
 	uint16_t cols, rows;
-	struct vmm_virtio_console_state pending;
+	struct console_state pending;
 	bool has_pending, paused;
 	/* Of all in the order of 5.3.2; NULL while the driver does not use it. */
 	struct vmm_virtq *vqs[CONSOLE_QUEUES_MAX];
@@ -110,8 +111,12 @@ void console_undo(struct vmm_virtio_console *c, uint32_t queue, uint64_t token);
 void console_ctrl_serve(struct vmm_virtio_console *c);
 void console_tell(struct vmm_virtio_console *c, uint32_t port, uint32_t event);
 
-/* console-state.c; the lock is held. */
+/* console-state.c; for the first, the lock is held. */
 int console_state_apply(struct vmm_virtio_console *c);
+int64_t console_save(void *ctx, void *buf, size_t size);
+/* Take a state, for an activation with @p features, 0: for none. */
+int console_load(struct vmm_virtio_console *c, uint64_t features, const void *data,
+		 size_t len);
 
 static inline uint32_t console_queue(uint32_t port)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <endian.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <vmm/virtio-mem.h>
 
+#include "device-state.h"
 #include "drain.h"
 #include "options.h"
-#include "quiet-config.h"
+#include "stream.h"
 #include "tell.h"
 
 #define QUEUE_DEFAULT 128u
@@ -48,6 +50,7 @@ struct vmm_virtio_mem {
 
 	/* Protects all below. */
 	pthread_mutex_t lock;
+	bool paused;
 	struct vmm_virtq *vq;
 	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
@@ -103,7 +106,9 @@ static void show_plugged(struct vmm_virtio_mem *m, struct vmm_virtio_transport *
 {
 	uint64_t value = htole64(m->stats.plugged);
 
-	quiet_config(t, CONFIG_PLUGGED, &value, sizeof(value));
+	if (vmm_virtio_transport_sync_config(t, CONFIG_PLUGGED, &value, sizeof(value)) <
+	    0)
+		vmm_virtio_transport_needs_reset(t);
 }
 
 /* Returns whether the range is blocks of the region; then their numbers. */
@@ -259,7 +264,7 @@ void vmm_virtio_mem_run(struct vmm_virtio_mem *mem)
 	pthread_mutex_lock(&mem->lock);
 	d.vq = mem->vq;
 	d.transport = mem->transport;
-	if (d.vq)
+	if (d.vq && !mem->paused)
 		more = drain_queue(&d);
 	pthread_mutex_unlock(&mem->lock);
 	if (more)
@@ -329,6 +334,7 @@ static void reset(void *ctx)
 	pthread_mutex_lock(&m->lock);
 	m->vq = NULL;
 	m->transport = NULL;
+	m->paused = false;
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -359,6 +365,123 @@ static void queue_notify(void *ctx, uint32_t index)
 	m->opts.wake(m->opts.ctx);
 }
 
+void memdev_get_state(struct vmm_virtio_mem *mem, struct memdev_state *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->version = DEVICE_STATE_VERSION;
+	pthread_mutex_lock(&mem->lock);
+	out->block_size = mem->opts.block_size;
+	out->gpa = mem->opts.gpa;
+	out->len = mem->opts.len;
+	out->requested = mem->stats.requested;
+	pthread_mutex_unlock(&mem->lock);
+}
+
+static bool state_is_sound(const struct vmm_virtio_mem *m, const struct memdev_state *s,
+			   const uint64_t *words, size_t n)
+{
+	const struct vmm_virtio_mem_opts *o = &m->opts;
+	uint64_t tail = m->block_n % 64;
+
+	if (s->version != DEVICE_STATE_VERSION || s->block_size != o->block_size ||
+	    s->gpa != o->gpa || s->len != o->len || s->requested % o->block_size != 0 ||
+	    s->requested > o->len)
+		return false;
+	return words && n == words_of(m) && (tail == 0 || words[n - 1] >> tail == 0);
+}
+
+/* The back end is not called: the memory is restored by itself. */
+int memdev_set_state(struct vmm_virtio_mem *mem, const struct memdev_state *s,
+		     const uint64_t *words, size_t n)
+{
+	int ret = 0;
+
+	if (!state_is_sound(mem, s, words, n))
+		return -EBADMSG;
+	pthread_mutex_lock(&mem->lock);
+	if (mem->transport) {
+		ret = -EBUSY;
+	} else {
+		memcpy(mem->plugged, words, n * sizeof(*words));
+		mem->stats.plugged =
+		    count_plugged(mem, 0, mem->block_n) * mem->opts.block_size;
+		mem->stats.requested = s->requested;
+	}
+	pthread_mutex_unlock(&mem->lock);
+	return ret;
+}
+
+static void set_paused(struct vmm_virtio_mem *m, bool paused)
+{
+	pthread_mutex_lock(&m->lock);
+	m->paused = paused;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void on_pause(void *ctx)
+{
+	set_paused(ctx, true);
+}
+
+static void on_resume(void *ctx)
+{
+	set_paused(ctx, false);
+}
+
+struct saved {
+	struct memdev_state state;
+	uint64_t *words;
+	/* How many the device has, whatever the state says. */
+	size_t n;
+};
+
+static void describe_state(struct stream *s, void *state)
+{
+	struct saved *v = state;
+
+	stream_u32(s, &v->state.version);
+	stream_u64(s, &v->state.block_size);
+	stream_u64(s, &v->state.gpa);
+	stream_u64(s, &v->state.len);
+	stream_u64(s, &v->state.requested);
+	for (size_t i = 0; i < v->n; i++)
+		stream_u64(s, &v->words[i]);
+}
+
+static int64_t save(void *ctx, void *buf, size_t size)
+{
+	struct vmm_virtio_mem *m = ctx;
+	struct saved v = { .words = m->plugged, .n = words_of(m) };
+
+	memdev_get_state(m, &v.state);
+	return stream_save(buf, size, describe_state, &v);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct vmm_virtio_mem *m = ctx;
+	struct saved v = { .n = words_of(m) };
+	uint64_t shown[2];
+	int ret;
+
+	v.words = calloc(v.n, sizeof(*v.words));
+	ret = v.words ? stream_load(data, len, describe_state, &v) : -ENOMEM;
+	if (ret == 0)
+		ret = memdev_set_state(m, &v.state, v.words, v.n);
+	free(v.words);
+	if (ret < 0)
+		return ret;
+	shown[0] = htole64(m->stats.plugged);
+	shown[1] = htole64(m->stats.requested);
+	ret = vmm_virtio_transport_sync_config(transport, CONFIG_PLUGGED, shown,
+					       sizeof(shown));
+	if (ret < 0 || !a)
+		return ret;
+	on_pause(m);
+	return activate(m, a);
+}
+
 static const struct vmm_virtio_device_ops mem_ops = {
 	.size = sizeof(mem_ops),
 	.check_features = check_features,
@@ -367,6 +490,10 @@ static const struct vmm_virtio_device_ops mem_ops = {
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = save,
+	.restore = restore,
 };
 
 static void describe(struct vmm_virtio_mem *m)
@@ -477,20 +604,6 @@ void vmm_virtio_mem_get_stats(struct vmm_virtio_mem *mem,
 	pthread_mutex_unlock(&mem->lock);
 }
 
-void vmm_virtio_mem_get_state(struct vmm_virtio_mem *mem,
-			      struct vmm_virtio_mem_state *out)
-{
-	struct vmm_virtio_mem_state s = VMM_VIRTIO_MEM_STATE_INIT;
-
-	pthread_mutex_lock(&mem->lock);
-	s.block_size = mem->opts.block_size;
-	s.gpa = mem->opts.gpa;
-	s.len = mem->opts.len;
-	s.requested = mem->stats.requested;
-	pthread_mutex_unlock(&mem->lock);
-	tell_caller(out, out->size, &s, sizeof(s));
-}
-
 size_t vmm_virtio_mem_get_blocks(struct vmm_virtio_mem *mem, uint64_t *words, size_t max)
 {
 	size_t n = words_of(mem);
@@ -501,44 +614,4 @@ size_t vmm_virtio_mem_get_blocks(struct vmm_virtio_mem *mem, uint64_t *words, si
 	memcpy(words, mem->plugged, n * sizeof(*words));
 	pthread_mutex_unlock(&mem->lock);
 	return n;
-}
-
-static bool state_is_sound(const struct vmm_virtio_mem *m,
-			   const struct vmm_virtio_mem_state *s, const uint64_t *words,
-			   size_t n)
-{
-	const struct vmm_virtio_mem_opts *o = &m->opts;
-	uint64_t tail = m->block_n % 64;
-
-	if (s->version != VMM_VIRTIO_MEM_STATE_VERSION || s->reserved_ != 0 ||
-	    s->block_size != o->block_size || s->gpa != o->gpa || s->len != o->len ||
-	    s->requested % o->block_size != 0 || s->requested > o->len)
-		return false;
-	return words && n == words_of(m) && (tail == 0 || words[n - 1] >> tail == 0);
-}
-
-int vmm_virtio_mem_restore(struct vmm_virtio_mem *mem,
-			   const struct vmm_virtio_mem_state *state,
-			   const uint64_t *words, size_t n, struct vmm_error *err)
-{
-	struct vmm_virtio_mem_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-
-	if (ret < 0)
-		return vmm_error_set(err, ret, "memory device state of unknown layout");
-	if (!state_is_sound(mem, &s, words, n))
-		return vmm_error_set(err, -EBADMSG, "memory device state that cannot be");
-	pthread_mutex_lock(&mem->lock);
-	if (mem->transport) {
-		ret = -EBUSY;
-	} else {
-		memcpy(mem->plugged, words, n * sizeof(*words));
-		mem->stats.plugged =
-		    count_plugged(mem, 0, mem->block_n) * mem->opts.block_size;
-		mem->stats.requested = s.requested;
-		put64(mem->config, CONFIG_PLUGGED, mem->stats.plugged);
-		put64(mem->config, CONFIG_REQUESTED, s.requested);
-	}
-	pthread_mutex_unlock(&mem->lock);
-	return ret < 0 ? vmm_error_set(err, ret, "memory device in use") : 0;
 }

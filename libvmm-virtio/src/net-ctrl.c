@@ -51,10 +51,10 @@ static bool group_passes(const struct net_filter *f, const uint8_t *mac)
 	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 	if (memcmp(mac, broadcast, 6) == 0)
-		return !(f->rx_mode & VMM_VIRTIO_NET_RX_NOBCAST);
-	if (f->rx_mode & VMM_VIRTIO_NET_RX_NOMULTI)
+		return !(f->rx_mode & NET_RX_NOBCAST);
+	if (f->rx_mode & NET_RX_NOMULTI)
 		return false;
-	if ((f->rx_mode & VMM_VIRTIO_NET_RX_ALLMULTI) || f->multi_overflow)
+	if ((f->rx_mode & NET_RX_ALLMULTI) || f->multi_overflow)
 		return true;
 	return in_table(f, mac, f->uni_n, f->multi_n);
 }
@@ -63,9 +63,9 @@ static bool station_passes(const struct net_filter *f, const uint8_t *mac)
 {
 	static const uint8_t none[6];
 
-	if (f->rx_mode & VMM_VIRTIO_NET_RX_NOUNI)
+	if (f->rx_mode & NET_RX_NOUNI)
 		return false;
-	if ((f->rx_mode & VMM_VIRTIO_NET_RX_ALLUNI) || f->uni_overflow)
+	if ((f->rx_mode & NET_RX_ALLUNI) || f->uni_overflow)
 		return true;
 	/* Without an address of ours, any may be the driver's. */
 	if (memcmp(f->mac, none, 6) == 0 || memcmp(f->mac, mac, 6) == 0)
@@ -78,7 +78,7 @@ bool net_filter_passes(const struct net_filter *f, uint64_t features,
 {
 	if ((features & NET_F_CTRL_VLAN) && !vlan_passes(f, frame, len))
 		return false;
-	if (!(features & NET_F_CTRL_RX) || (f->rx_mode & VMM_VIRTIO_NET_RX_PROMISC))
+	if (!(features & NET_F_CTRL_RX) || (f->rx_mode & NET_RX_PROMISC))
 		return true;
 	return frame[0] & 1 ? group_passes(f, frame) : station_passes(f, frame);
 }

@@ -250,12 +250,12 @@ static void set_paused(struct vmm_virtio_net *net, bool paused)
 	}
 }
 
-void vmm_virtio_net_pause(struct vmm_virtio_net *net)
+void net_pause(struct vmm_virtio_net *net)
 {
 	set_paused(net, true);
 }
 
-void vmm_virtio_net_resume(struct vmm_virtio_net *net)
+void net_resume(struct vmm_virtio_net *net)
 {
 	set_paused(net, false);
 	for (uint32_t i = 0; i < net->pair_n; i++)

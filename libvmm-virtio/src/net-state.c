@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "net.h"
-#include "options.h"
+#include "stream.h"
 
 uint16_t net_set_status(struct vmm_virtio_net *net,
 			struct vmm_virtio_transport *transport, uint16_t set,
@@ -67,85 +67,68 @@ int net_set_offloads(struct vmm_virtio_net *net, uint64_t offloads)
 	return 0;
 }
 
-void vmm_virtio_net_get_state(struct vmm_virtio_net *net,
-			      struct vmm_virtio_net_state *out)
+void net_get_state(struct vmm_virtio_net *net, struct net_state *out)
 {
 	struct net_pair *p = &net->pairs[0];
-	struct vmm_virtio_net_state s;
-	size_t size = out->size < sizeof(s) ? out->size : sizeof(s);
 
-	memset(&s, 0, sizeof(s));
-	s.size = size;
-	s.version = VMM_VIRTIO_NET_STATE_VERSION;
+	memset(out, 0, sizeof(*out));
+	out->version = DEVICE_STATE_VERSION;
 	pthread_mutex_lock(&p->lock);
 	pthread_mutex_lock(&net->lock);
-	s.status = net->status;
+	out->status = net->status;
 	pthread_mutex_unlock(&net->lock);
-	s.pair_n = net->active_n;
-	s.features = net->features;
-	s.offloads = p->offloads;
-	memcpy(s.mac, p->filter.mac, sizeof(s.mac));
-	s.rx_mode = p->filter.rx_mode;
-	s.uni_overflow = p->filter.uni_overflow;
-	s.multi_overflow = p->filter.multi_overflow;
-	s.uni_n = p->filter.uni_n;
-	s.multi_n = p->filter.multi_n;
-	memcpy(s.macs, p->filter.macs, sizeof(s.macs));
-	memcpy(s.vlans, p->filter.vlans, sizeof(s.vlans));
+	out->pair_n = net->active_n;
+	out->features = net->features;
+	out->offloads = p->offloads;
+	memcpy(out->mac, p->filter.mac, sizeof(out->mac));
+	out->rx_mode = p->filter.rx_mode;
+	out->uni_overflow = p->filter.uni_overflow;
+	out->multi_overflow = p->filter.multi_overflow;
+	out->uni_n = p->filter.uni_n;
+	out->multi_n = p->filter.multi_n;
+	memcpy(out->macs, p->filter.macs, sizeof(out->macs));
+	memcpy(out->vlans, p->filter.vlans, sizeof(out->vlans));
 	pthread_mutex_unlock(&p->lock);
-	if (size >= sizeof(s.size))
-		memcpy(out, &s, size);
 }
 
-static const char *find_fault(const struct vmm_virtio_net *net,
-			      const struct vmm_virtio_net_state *s)
+static bool is_sound(const struct vmm_virtio_net *net, const struct net_state *s)
 {
 	uint32_t most = s->features & NET_F_MQ ? net->pair_n : 1;
 
-	if (s->version != VMM_VIRTIO_NET_STATE_VERSION)
-		return "version";
-	if (s->reserved_[0] | s->reserved_[1] | s->reserved_[2])
-		return "reserved field";
+	if (s->version != DEVICE_STATE_VERSION)
+		return false;
 	if ((s->features & ~net->offered) ||
 	    (s->features && !(s->features & VMM_VIRTIO_F_VERSION_1)))
-		return "features";
+		return false;
 	if (s->pair_n < 1 || s->pair_n > most)
-		return "number of pairs";
+		return false;
 	if ((s->status & ~(NET_S_LINK_UP | NET_S_ANNOUNCE)) ||
 	    ((s->status & NET_S_ANNOUNCE) && !(s->features & NET_F_GUEST_ANNOUNCE)))
-		return "status";
+		return false;
 	if (s->offloads & ~(s->features & NET_GUEST_OFFLOADS))
-		return "offloads";
-	if (s->rx_mode > 2 * VMM_VIRTIO_NET_RX_NOBCAST - 1 || s->uni_overflow > 1 ||
+		return false;
+	if (s->rx_mode > 2 * NET_RX_NOBCAST - 1 || s->uni_overflow > 1 ||
 	    s->multi_overflow > 1)
-		return "receive mode";
+		return false;
 	if (s->uni_n > VMM_VIRTIO_NET_MACS_MAX ||
 	    s->multi_n > VMM_VIRTIO_NET_MACS_MAX - s->uni_n)
-		return "address tables";
-	return NULL;
+		return false;
+	return true;
 }
 
-int vmm_virtio_net_set_state(struct vmm_virtio_net *net,
-			     const struct vmm_virtio_net_state *state,
-			     struct vmm_error *err)
+int net_set_state(struct vmm_virtio_net *net, const struct net_state *s)
 {
 	struct net_pair *p = &net->pairs[0];
-	struct vmm_virtio_net_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-	const char *fault;
+	int ret = 0;
 
-	if (ret < 0)
-		return vmm_error_set(err, ret, "state of a network device: layout");
-	fault = find_fault(net, &s);
-	if (fault)
-		return vmm_error_set(err, -EBADMSG, "state of a network device: %s",
-				     fault);
+	if (!is_sound(net, s))
+		return -EBADMSG;
 	pthread_mutex_lock(&p->lock);
 	if (net->features) {
-		ret = vmm_error_set(err, -EBUSY, "network device is active");
+		ret = -EBUSY;
 	} else {
-		net->pending = s;
-		net->has_pending = s.features != 0;
+		net->pending = *s;
+		net->has_pending = s->features != 0;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return ret;
@@ -154,7 +137,7 @@ int vmm_virtio_net_set_state(struct vmm_virtio_net *net,
 /* The lock of pair 0 is held; no other pair runs yet. */
 int net_state_apply(struct vmm_virtio_net *net)
 {
-	const struct vmm_virtio_net_state *s = &net->pending;
+	const struct net_state *s = &net->pending;
 	struct net_filter *f = &net->pairs[0].filter;
 	int ret;
 
@@ -174,4 +157,50 @@ int net_state_apply(struct vmm_virtio_net *net)
 	if (ret == 0)
 		ret = net_set_offloads(net, s->offloads);
 	return ret < 0 ? ret : net_set_pairs(net, s->pair_n);
+}
+
+static void describe(struct stream *s, void *state)
+{
+	struct net_state *v = state;
+
+	stream_u32(s, &v->version);
+	stream_u16(s, &v->pair_n);
+	stream_u16(s, &v->status);
+	stream_u64(s, &v->features);
+	stream_u64(s, &v->offloads);
+	stream_bytes(s, v->mac, sizeof(v->mac));
+	stream_u8(s, &v->rx_mode);
+	stream_u8(s, &v->uni_overflow);
+	stream_u8(s, &v->multi_overflow);
+	stream_u8(s, &v->uni_n);
+	stream_u8(s, &v->multi_n);
+	stream_bytes(s, &v->macs[0][0], sizeof(v->macs));
+	stream_bytes(s, v->vlans, sizeof(v->vlans));
+}
+
+int64_t net_save(void *ctx, void *buf, size_t size)
+{
+	struct net_state s;
+
+	net_get_state(ctx, &s);
+	return stream_save(buf, size, describe, &s);
+}
+
+int net_load(struct vmm_virtio_net *net, struct vmm_virtio_transport *transport,
+	     uint64_t features, const void *data, size_t len)
+{
+	struct net_state s = { .version = 0 };
+	int ret = stream_load(data, len, describe, &s);
+
+	if (ret < 0)
+		return ret;
+	if (features && s.features != features)
+		return -EBADMSG;
+	ret = net_set_state(net, &s);
+	if (ret < 0 || features)
+		return ret;
+	/* It has no driver: there is nothing else to know. */
+	net->has_pending = false;
+	net_set_link(net, transport, s.status & NET_S_LINK_UP);
+	return 0;
 }

@@ -36,7 +36,7 @@ static void default_filter(struct vmm_virtio_net *net)
 	memset(f, 0, sizeof(*f));
 	memcpy(f->mac, net->mac, sizeof(f->mac));
 	/* virtio 1.2 does not say; other devices begin so, and drivers are used to it. */
-	f->rx_mode = VMM_VIRTIO_NET_RX_PROMISC;
+	f->rx_mode = NET_RX_PROMISC;
 }
 
 static void set_queue(struct vmm_virtio_net *net, uint32_t index, struct vmm_virtq *vq)
@@ -104,6 +104,7 @@ static void stop_pair(struct net_pair *p)
 	p->tx = NULL;
 	p->ctrl = NULL;
 	p->active = false;
+	p->paused = false;
 	p->held_len = 0;
 	p->features = 0;
 	p->offloads = 0;
@@ -163,6 +164,31 @@ static void queue_enable(void *ctx, uint32_t index)
 	change_queue(net, index, net->queues[index]);
 }
 
+static void on_pause(void *ctx)
+{
+	net_pause(ctx);
+}
+
+static void on_resume(void *ctx)
+{
+	net_resume(ctx);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct vmm_virtio_net *net = ctx;
+	int ret;
+
+	/* For the reset that follows a failure. */
+	net->transport = transport;
+	ret = net_load(net, transport, a ? a->features[0] : 0, data, len);
+	if (ret < 0 || !a)
+		return ret;
+	net_pause(net);
+	return activate(net, a);
+}
+
 static const struct vmm_virtio_device_ops net_ops = {
 	.size = sizeof(net_ops),
 	.activate = activate,
@@ -170,6 +196,10 @@ static const struct vmm_virtio_device_ops net_ops = {
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = net_save,
+	.restore = restore,
 };
 
 static int check_opts(struct vmm_virtio_net_opts *o, struct vmm_error *err)

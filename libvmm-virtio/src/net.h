@@ -6,6 +6,7 @@
 
 #include <vmm/virtio-net.h>
 
+#include "device-state.h"
 #include "net-thread.h"
 
 /* Features (virtio 1.2, 5.1.3) that are not in the public header. */
@@ -185,7 +186,7 @@ struct vmm_virtio_net {
 	uint16_t status;
 	uint16_t active_n;
 	uint32_t ctrl_index;
-	struct vmm_virtio_net_state pending;
+	struct net_state pending;
 	bool has_pending;
 
 	struct vmm_virtq *const *queues;
@@ -245,6 +246,10 @@ int net_tap_attach(int fd, bool on);
 
 /* net-state.c */
 int net_state_apply(struct vmm_virtio_net *net);
+int64_t net_save(void *ctx, void *buf, size_t size);
+/* Take a state, for an activation with @p features, 0: for none. */
+int net_load(struct vmm_virtio_net *net, struct vmm_virtio_transport *transport,
+	     uint64_t features, const void *data, size_t len);
 int net_set_pairs(struct vmm_virtio_net *net, uint32_t n);
 void net_set_link(struct vmm_virtio_net *net, struct vmm_virtio_transport *transport,
 		  bool up);

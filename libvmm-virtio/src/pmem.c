@@ -8,8 +8,10 @@
 
 #include <vmm/virtio-pmem.h>
 
+#include "device-state.h"
 #include "drain.h"
 #include "options.h"
+#include "stream.h"
 #include "tell.h"
 #include "worker.h"
 
@@ -226,6 +228,85 @@ static void queue_notify(void *ctx, uint32_t index)
 	bell_ring(p->bell);
 }
 
+void pmem_pause(struct vmm_virtio_pmem *p)
+{
+	worker_pause(&p->worker);
+}
+
+void pmem_resume(struct vmm_virtio_pmem *p)
+{
+	worker_resume(&p->worker);
+}
+
+void pmem_get_state(struct vmm_virtio_pmem *p, struct pmem_state *out)
+{
+	pthread_mutex_lock(&p->worker.lock);
+	out->version = DEVICE_STATE_VERSION;
+	out->lost = p->lost;
+	out->gpa = p->opts.gpa;
+	out->len = p->opts.len;
+	pthread_mutex_unlock(&p->worker.lock);
+}
+
+int pmem_set_state(struct vmm_virtio_pmem *p, const struct pmem_state *s)
+{
+	int ret = 0;
+
+	if (s->version != DEVICE_STATE_VERSION || s->lost > 1 || s->gpa != p->opts.gpa ||
+	    s->len != p->opts.len)
+		return -EBADMSG;
+	pthread_mutex_lock(&p->worker.lock);
+	if (p->transport)
+		ret = -EBUSY;
+	else
+		p->lost = s->lost;
+	pthread_mutex_unlock(&p->worker.lock);
+	return ret;
+}
+
+static void on_pause(void *ctx)
+{
+	pmem_pause(ctx);
+}
+
+static void on_resume(void *ctx)
+{
+	pmem_resume(ctx);
+}
+
+static void describe_state(struct stream *s, void *state)
+{
+	struct pmem_state *v = state;
+
+	stream_u32(s, &v->version);
+	stream_u32(s, &v->lost);
+	stream_u64(s, &v->gpa);
+	stream_u64(s, &v->len);
+}
+
+static int64_t save(void *ctx, void *buf, size_t size)
+{
+	struct pmem_state s;
+
+	pmem_get_state(ctx, &s);
+	return stream_save(buf, size, describe_state, &s);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct pmem_state s = { .version = 0 };
+	int ret = stream_load(data, len, describe_state, &s);
+
+	(void)transport;
+	if (ret == 0)
+		ret = pmem_set_state(ctx, &s);
+	if (ret < 0 || !a)
+		return ret;
+	pmem_pause(ctx);
+	return activate(ctx, a);
+}
+
 static const struct vmm_virtio_device_ops pmem_ops = {
 	.size = sizeof(pmem_ops),
 	.activate = activate,
@@ -233,6 +314,10 @@ static const struct vmm_virtio_device_ops pmem_ops = {
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = save,
+	.restore = restore,
 };
 
 static void describe(struct vmm_virtio_pmem *p)
@@ -367,56 +452,10 @@ void vmm_virtio_pmem_run(struct vmm_virtio_pmem *pmem)
 	worker_run(&pmem->worker);
 }
 
-void vmm_virtio_pmem_pause(struct vmm_virtio_pmem *pmem)
-{
-	worker_pause(&pmem->worker);
-}
-
-void vmm_virtio_pmem_resume(struct vmm_virtio_pmem *pmem)
-{
-	worker_resume(&pmem->worker);
-}
-
 void vmm_virtio_pmem_get_stats(struct vmm_virtio_pmem *pmem,
 			       struct vmm_virtio_pmem_stats *out)
 {
 	pthread_mutex_lock(&pmem->worker.lock);
 	tell_caller(out, out->size, &pmem->stats, sizeof(pmem->stats));
 	pthread_mutex_unlock(&pmem->worker.lock);
-}
-
-void vmm_virtio_pmem_get_state(struct vmm_virtio_pmem *pmem,
-			       struct vmm_virtio_pmem_state *out)
-{
-	struct vmm_virtio_pmem_state s = VMM_VIRTIO_PMEM_STATE_INIT;
-
-	pthread_mutex_lock(&pmem->worker.lock);
-	s.lost = pmem->lost;
-	s.gpa = pmem->opts.gpa;
-	s.len = pmem->opts.len;
-	pthread_mutex_unlock(&pmem->worker.lock);
-	tell_caller(out, out->size, &s, sizeof(s));
-}
-
-int vmm_virtio_pmem_restore(struct vmm_virtio_pmem *pmem,
-			    const struct vmm_virtio_pmem_state *state,
-			    struct vmm_error *err)
-{
-	struct vmm_virtio_pmem_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-
-	if (ret < 0)
-		return vmm_error_set(err, ret, "pmem state of unknown layout");
-	if (s.version != VMM_VIRTIO_PMEM_STATE_VERSION || s.lost > 1)
-		return vmm_error_set(err, -EBADMSG, "pmem state that cannot be");
-	if (s.gpa != pmem->opts.gpa || s.len != pmem->opts.len)
-		return vmm_error_at(err, -EBADMSG, s.gpa, pmem->opts.len, s.len,
-				    "pmem state of another range");
-	pthread_mutex_lock(&pmem->worker.lock);
-	if (pmem->transport)
-		ret = -EBUSY;
-	else
-		pmem->lost = s.lost;
-	pthread_mutex_unlock(&pmem->worker.lock);
-	return ret < 0 ? vmm_error_set(err, ret, "pmem device in use") : 0;
 }

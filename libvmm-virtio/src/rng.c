@@ -19,6 +19,7 @@ struct vmm_virtio_rng {
 	uint16_t queue_max;
 	/* Keeps vmm_virtio_rng_run() and a reset apart. */
 	pthread_mutex_t lock;
+	bool paused;
 	struct vmm_virtq *queue;
 	struct vmm_virtq *const *queues;
 	struct vmm_virtio_transport *transport;
@@ -134,7 +135,7 @@ static void serve(struct vmm_virtio_rng *rng)
 void vmm_virtio_rng_run(struct vmm_virtio_rng *rng)
 {
 	pthread_mutex_lock(&rng->lock);
-	if (rng->queue && vmm_virtq_is_enabled(rng->queue))
+	if (!rng->paused && rng->queue && vmm_virtq_is_enabled(rng->queue))
 		serve(rng);
 	pthread_mutex_unlock(&rng->lock);
 }
@@ -156,6 +157,7 @@ static void reset(void *ctx)
 	struct vmm_virtio_rng *rng = ctx;
 
 	pthread_mutex_lock(&rng->lock);
+	rng->paused = false;
 	rng->queue = NULL;
 	pthread_mutex_unlock(&rng->lock);
 }
@@ -187,6 +189,23 @@ static void queue_notify(void *ctx, uint32_t index)
 	rng->opts.wake(rng->opts.ctx);
 }
 
+static void set_paused(struct vmm_virtio_rng *rng, bool paused)
+{
+	pthread_mutex_lock(&rng->lock);
+	rng->paused = paused;
+	pthread_mutex_unlock(&rng->lock);
+}
+
+static void on_pause(void *ctx)
+{
+	set_paused(ctx, true);
+}
+
+static void on_resume(void *ctx)
+{
+	set_paused(ctx, false);
+}
+
 static const struct vmm_virtio_device_ops rng_ops = {
 	.size = sizeof(rng_ops),
 	.activate = activate,
@@ -194,6 +213,8 @@ static const struct vmm_virtio_device_ops rng_ops = {
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
+	.pause = on_pause,
+	.resume = on_resume,
 };
 
 int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,

@@ -223,8 +223,8 @@ void vmm_virtio_transport_signal_queue(struct vmm_virtio_transport *transport,
 	raise(transport, ISR_QUEUE);
 }
 
-int vmm_virtio_transport_set_config(struct vmm_virtio_transport *transport,
-				    uint32_t offset, const void *data, uint32_t len)
+int vmm_virtio_transport_sync_config(struct vmm_virtio_transport *transport,
+				     uint32_t offset, const void *data, uint32_t len)
 {
 	struct vmm_virtio_transport *t = transport;
 
@@ -236,8 +236,17 @@ int vmm_virtio_transport_set_config(struct vmm_virtio_transport *transport,
 	memcpy(t->config + offset, data, len);
 	t->generation++;
 	pthread_mutex_unlock(&t->config_lock);
-	raise(t, ISR_CONFIG);
 	return 0;
+}
+
+int vmm_virtio_transport_set_config(struct vmm_virtio_transport *transport,
+				    uint32_t offset, const void *data, uint32_t len)
+{
+	int ret = vmm_virtio_transport_sync_config(transport, offset, data, len);
+
+	if (ret == 0 && len > 0)
+		raise(transport, ISR_CONFIG);
+	return ret;
 }
 
 void vmm_virtio_transport_needs_reset(struct vmm_virtio_transport *transport)

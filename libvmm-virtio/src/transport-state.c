@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream.h"
 #include "transport.h"
 
 #define MAGIC UINT32_C(0x74726976)
@@ -33,14 +34,6 @@ enum queue_flag {
 #define S_FEATURES_OK VMM_VIRTIO_S_FEATURES_OK
 #define S_NEEDS_RESET VMM_VIRTIO_S_NEEDS_RESET
 #define S_FAILED VMM_VIRTIO_S_FAILED
-
-/* Writes to `to` or reads from `from`, never beyond `size`; `at` counts on regardless. */
-struct stream {
-	uint8_t *to;
-	const uint8_t *from;
-	size_t at;
-	size_t size;
-};
 
 struct saved_queue {
 	uint64_t addr[3];
@@ -65,86 +58,41 @@ struct saved {
 	struct saved_queue *queues;
 };
 
-static bool fits(const struct stream *s, size_t len)
-{
-	return s->at <= s->size && len <= s->size - s->at;
-}
-
-static uint64_t number(struct stream *s, uint64_t value, unsigned int bytes)
-{
-	uint64_t got = 0;
-
-	for (unsigned int i = 0; i < bytes && fits(s, bytes); i++) {
-		if (s->to)
-			s->to[s->at + i] = (uint8_t)(value >> 8 * i);
-		else
-			got |= (uint64_t)s->from[s->at + i] << 8 * i;
-	}
-	s->at += bytes;
-	return s->to ? value : got;
-}
-
-static void put64(struct stream *s, uint64_t *v)
-{
-	*v = number(s, *v, 8);
-}
-
-static void put32(struct stream *s, uint32_t *v)
-{
-	*v = (uint32_t)number(s, *v, 4);
-}
-
-static void put16(struct stream *s, uint16_t *v)
-{
-	*v = (uint16_t)number(s, *v, 2);
-}
-
-static void put_bytes(struct stream *s, uint8_t *bytes, size_t len)
-{
-	if (len > 0 && fits(s, len)) {
-		if (s->to)
-			memcpy(s->to + s->at, bytes, len);
-		else
-			memcpy(bytes, s->from + s->at, len);
-	}
-	s->at += len;
-}
-
 static void put_head(struct stream *s, struct saved *v)
 {
-	put32(s, &v->magic);
-	v->format = (uint32_t)number(s, v->format, 2);
-	v->queue_n = (uint32_t)number(s, v->queue_n, 2);
-	put32(s, &v->len);
-	put32(s, &v->device_id);
+	stream_u32(s, &v->magic);
+	v->format = (uint32_t)stream_number(s, v->format, 2);
+	v->queue_n = (uint32_t)stream_number(s, v->queue_n, 2);
+	stream_u32(s, &v->len);
+	stream_u32(s, &v->device_id);
 	for (unsigned int i = 0; i < 2; i++)
-		put64(s, &v->offered[i]);
+		stream_u64(s, &v->offered[i]);
 	for (unsigned int i = 0; i < 2; i++)
-		put64(s, &v->accepted[i]);
-	v->status = (uint32_t)number(s, v->status, 1);
-	v->working = (uint32_t)number(s, v->working, 1);
-	v->zero = (uint32_t)number(s, v->zero, 2);
-	put32(s, &v->isr);
-	put32(s, &v->generation);
+		stream_u64(s, &v->accepted[i]);
+	v->status = (uint32_t)stream_number(s, v->status, 1);
+	v->working = (uint32_t)stream_number(s, v->working, 1);
+	v->zero = (uint32_t)stream_number(s, v->zero, 2);
+	stream_u32(s, &v->isr);
+	stream_u32(s, &v->generation);
 	for (unsigned int i = 0; i < TRANSPORT_SELECTORS; i++)
-		put32(s, &v->selectors[i]);
-	put32(s, &v->config_len);
-	put32(s, &v->device_len);
+		stream_u32(s, &v->selectors[i]);
+	stream_u32(s, &v->config_len);
+	stream_u32(s, &v->device_len);
 }
 
 /* More heads than there is room for are not looked at: the check refuses them. */
 static void put_queue(struct stream *s, struct saved_queue *q, uint32_t max)
 {
 	for (unsigned int i = 0; i < 3; i++)
-		put64(s, &q->addr[i]);
-	put32(s, &q->num);
-	put32(s, &q->flags);
-	put16(s, &q->next_avail);
-	put16(s, &q->next_used);
-	put32(s, &q->added);
-	put32(s, &q->inflight);
+		stream_u64(s, &q->addr[i]);
+	stream_u32(s, &q->num);
+	stream_u32(s, &q->flags);
+	stream_u16(s, &q->next_avail);
+	stream_u16(s, &q->next_used);
+	stream_u32(s, &q->added);
+	stream_u32(s, &q->inflight);
 	for (uint32_t i = 0; i < q->inflight && i < max; i++)
-		put16(s, &q->heads[i]);
+		stream_u16(s, &q->heads[i]);
 }
 
 static void put_body(struct stream *s, struct saved *v,
@@ -152,7 +100,7 @@ static void put_body(struct stream *s, struct saved *v,
 {
 	for (uint32_t i = 0; i < t->queue_n; i++)
 		put_queue(s, &v->queues[i], vmm_virtq_get_max(t->queues[i].vq));
-	put_bytes(s, v->config, t->config_len);
+	stream_bytes(s, v->config, t->config_len);
 }
 
 static void saved_free(struct saved *v, uint32_t queue_n)
@@ -427,9 +375,9 @@ static int restore_negotiation(struct vmm_virtio_transport *t, const struct save
 	return 0;
 }
 
-/* The driver's bits from @p from. The device is told as if the driver had written them,
- * in pieces as long as a register access is. */
-static void restore_config(struct vmm_virtio_transport *t, const uint8_t *from, bool tell)
+/* The driver's bits from @p from. A device that has no state of its own is told as if the
+ * driver had written them, in pieces as long as a register access is. */
+static void restore_config(struct vmm_virtio_transport *t, const uint8_t *from)
 {
 	for (uint32_t at = 0; at < t->config_len; at += 8) {
 		uint32_t n = t->config_len - at < 8 ? t->config_len - at : 8;
@@ -445,7 +393,7 @@ static void restore_config(struct vmm_virtio_transport *t, const uint8_t *from, 
 			t->config[at + i] = now[i];
 		}
 		pthread_mutex_unlock(&t->config_lock);
-		if (changed && tell && t->ops.config_written)
+		if (changed && !t->ops.restore && t->ops.config_written)
 			t->ops.config_written(t->ctx, at, now, n);
 	}
 }
@@ -476,7 +424,7 @@ static int start(struct vmm_virtio_transport *t, const struct saved *v)
 	if (v->working)
 		return transport_activate(t, v->device, v->device_len, true);
 	if (t->ops.restore)
-		return t->ops.restore(t->ctx, NULL, v->device, v->device_len);
+		return t->ops.restore(t->ctx, t, NULL, v->device, v->device_len);
 	return 0;
 }
 
@@ -505,10 +453,10 @@ int transport_restore(struct vmm_virtio_transport *t, uint32_t *selectors,
 	t->paused = true;
 	ret = restore_negotiation(t, &v, err);
 	if (ret == 0) {
-		restore_config(t, v.config, true);
+		restore_config(t, v.config);
 		ret = start(t, &v);
 		if (ret < 0) {
-			restore_config(t, before, true);
+			restore_config(t, before);
 			(void)vmm_error_set(err, ret, "the virtio device did not start");
 		}
 	}

@@ -97,7 +97,7 @@ int transport_activate(struct vmm_virtio_transport *t, const void *state, size_t
 
 	t->active = true;
 	if (restoring && t->ops.restore)
-		ret = t->ops.restore(t->ctx, &a, state, len);
+		ret = t->ops.restore(t->ctx, t, &a, state, len);
 	else if (t->ops.activate)
 		ret = t->ops.activate(t->ctx, &a);
 	if (ret < 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "stream.h"
 #include "tell.h"
 #include "vsock.h"
 
@@ -145,6 +146,88 @@ static void queue_notify(void *ctx, uint32_t index)
 		bell_ring(v->bells[index]);
 }
 
+void vsock_pause(struct vmm_virtio_vsock *v)
+{
+	worker_pause(&v->worker);
+}
+
+void vsock_resume(struct vmm_virtio_vsock *v)
+{
+	worker_resume(&v->worker);
+}
+
+void vsock_get_state(struct vmm_virtio_vsock *v, struct vsock_state *out)
+{
+	pthread_mutex_lock(&v->worker.lock);
+	out->version = DEVICE_STATE_VERSION;
+	out->resetting = v->reset_pending || v->reset_told;
+	out->cid = v->opts.cid;
+	pthread_mutex_unlock(&v->worker.lock);
+}
+
+/* Connections do not survive. The CID stays that of the options: the driver reads it
+ * anew when it learns that they are gone. */
+int vsock_set_state(struct vmm_virtio_vsock *v, const struct vsock_state *s)
+{
+	int ret = 0;
+
+	if (s->version != DEVICE_STATE_VERSION || s->resetting > 1 ||
+	    s->cid < CID_FIRST || s->cid >= UINT32_MAX)
+		return -EBADMSG;
+	pthread_mutex_lock(&v->worker.lock);
+	if (v->transport)
+		ret = -EBUSY;
+	else
+		v->reset_pending = true;
+	pthread_mutex_unlock(&v->worker.lock);
+	return ret;
+}
+
+static void on_pause(void *ctx)
+{
+	vsock_pause(ctx);
+}
+
+static void on_resume(void *ctx)
+{
+	vsock_resume(ctx);
+}
+
+static void describe_state(struct stream *s, void *state)
+{
+	struct vsock_state *v = state;
+
+	stream_u32(s, &v->version);
+	stream_u32(s, &v->resetting);
+	stream_u64(s, &v->cid);
+}
+
+static int64_t save(void *ctx, void *buf, size_t size)
+{
+	struct vsock_state s;
+
+	vsock_get_state(ctx, &s);
+	return stream_save(buf, size, describe_state, &s);
+}
+
+static int restore(void *ctx, struct vmm_virtio_transport *transport,
+		   const struct vmm_virtio_activation *a, const void *data, size_t len)
+{
+	struct vsock_state s = { .version = 0 };
+	struct vmm_virtio_vsock *v = ctx;
+	int ret = stream_load(data, len, describe_state, &s);
+
+	(void)transport;
+	if (ret == 0)
+		ret = vsock_set_state(v, &s);
+	/* Without a driver, nobody has to be told. */
+	v->reset_pending &= a != NULL;
+	if (ret < 0 || !a)
+		return ret;
+	vsock_pause(v);
+	return activate(v, a);
+}
+
 static const struct vmm_virtio_device_ops vsock_ops = {
 	.size = sizeof(vsock_ops),
 	.activate = activate,
@@ -152,6 +235,10 @@ static const struct vmm_virtio_device_ops vsock_ops = {
 	.queue_notify = queue_notify,
 	.queue_reset = queue_reset,
 	.queue_enable = queue_enable,
+	.pause = on_pause,
+	.resume = on_resume,
+	.save = save,
+	.restore = restore,
 };
 
 static int take_path(char *to, const char *from)
@@ -341,16 +428,6 @@ void vmm_virtio_vsock_run(struct vmm_virtio_vsock *vsock)
 	worker_run(&vsock->worker);
 }
 
-void vmm_virtio_vsock_pause(struct vmm_virtio_vsock *vsock)
-{
-	worker_pause(&vsock->worker);
-}
-
-void vmm_virtio_vsock_resume(struct vmm_virtio_vsock *vsock)
-{
-	worker_resume(&vsock->worker);
-}
-
 void vmm_virtio_vsock_get_stats(struct vmm_virtio_vsock *vsock,
 				struct vmm_virtio_vsock_stats *out)
 {
@@ -358,37 +435,4 @@ void vmm_virtio_vsock_get_stats(struct vmm_virtio_vsock *vsock,
 	vsock->stats.connections = vsock->conn_n;
 	tell_caller(out, out->size, &vsock->stats, sizeof(vsock->stats));
 	pthread_mutex_unlock(&vsock->worker.lock);
-}
-
-void vmm_virtio_vsock_get_state(struct vmm_virtio_vsock *vsock,
-				struct vmm_virtio_vsock_state *out)
-{
-	struct vmm_virtio_vsock_state s = VMM_VIRTIO_VSOCK_STATE_INIT;
-
-	pthread_mutex_lock(&vsock->worker.lock);
-	s.resetting = vsock->reset_pending || vsock->reset_told;
-	s.cid = vsock->opts.cid;
-	pthread_mutex_unlock(&vsock->worker.lock);
-	tell_caller(out, out->size, &s, sizeof(s));
-}
-
-int vmm_virtio_vsock_restore(struct vmm_virtio_vsock *vsock,
-			     const struct vmm_virtio_vsock_state *state,
-			     struct vmm_error *err)
-{
-	struct vmm_virtio_vsock_state s;
-	int ret = options_copy(&s, sizeof(s), state, state->size);
-
-	if (ret < 0)
-		return vmm_error_set(err, ret, "socket device state of unknown layout");
-	if (s.version != VMM_VIRTIO_VSOCK_STATE_VERSION || s.resetting > 1 ||
-	    s.cid < CID_FIRST || s.cid >= UINT32_MAX)
-		return vmm_error_set(err, -EBADMSG, "socket device state that cannot be");
-	pthread_mutex_lock(&vsock->worker.lock);
-	if (vsock->transport)
-		ret = -EBUSY;
-	else
-		vsock->reset_pending = true;
-	pthread_mutex_unlock(&vsock->worker.lock);
-	return ret < 0 ? vmm_error_set(err, ret, "socket device in use") : 0;
 }

@@ -4,6 +4,7 @@
 
 #include <vmm/virtio-vsock.h>
 
+#include "device-state.h"
 #include "drain.h"
 #include "worker.h"
 

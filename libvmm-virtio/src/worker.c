@@ -111,12 +111,13 @@ int worker_start(struct worker *w)
 
 void worker_stop(struct worker *w)
 {
-	if (!w->has_thread)
-		return;
 	pthread_mutex_lock(&w->lock);
-	w->stopping = true;
+	w->stopping = w->has_thread;
+	w->paused = false;
 	pthread_cond_signal(&w->resumed);
 	pthread_mutex_unlock(&w->lock);
+	if (!w->has_thread)
+		return;
 	bell_ring(w->bell);
 	(void)pthread_join(w->thread, NULL);
 	(void)bell_clear(w->bell);

@@ -40,7 +40,7 @@ void worker_fini(struct worker *w);
 /* Have events of @p fd come with @p tag. */
 int worker_watch(struct worker *w, int fd, uint32_t events, uint64_t tag);
 int worker_start(struct worker *w);
-/* No turn is under way when it returns, and none will be. */
+/* No turn of the thread is under way when it returns, and none will be. Ends a pause. */
 void worker_stop(struct worker *w);
 /* The same until worker_resume(). */
 void worker_pause(struct worker *w);

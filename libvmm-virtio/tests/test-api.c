@@ -40,33 +40,26 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_opts), 64);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_guest), 152);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_stats), 104);
-	assert_int_equal(sizeof(struct vmm_virtio_balloon_state), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_vsock_opts), 80);
 	assert_int_equal(sizeof(struct vmm_virtio_vsock_stats), 120);
-	assert_int_equal(sizeof(struct vmm_virtio_vsock_state), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_pmem_opts), 72);
 	assert_int_equal(sizeof(struct vmm_virtio_pmem_stats), 48);
-	assert_int_equal(sizeof(struct vmm_virtio_pmem_state), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_mem_backend), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_mem_opts), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_mem_stats), 88);
-	assert_int_equal(sizeof(struct vmm_virtio_mem_state), 48);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_io), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_backend), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_opts), 112);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_stats), 128);
-	assert_int_equal(sizeof(struct vmm_virtio_blk_state), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_blk_lifetime), 8);
 	assert_int_equal(sizeof(struct vmm_virtio_rate_config), 56);
 	assert_int_equal(sizeof(struct vmm_virtio_net_backend), 64);
 	assert_int_equal(sizeof(struct vmm_virtio_net_opts), 104);
 	assert_int_equal(sizeof(struct vmm_virtio_net_stats), 120);
-	assert_int_equal(sizeof(struct vmm_virtio_net_state), 944);
 	assert_int_equal(sizeof(struct vmm_virtio_console_backend), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_console_port), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_console_opts), 72);
 	assert_int_equal(sizeof(struct vmm_virtio_console_stats), 80);
-	assert_int_equal(sizeof(struct vmm_virtio_console_state), 544);
 }
 
 static void a_queue_serves_a_driver(void **state)
@@ -156,6 +149,7 @@ static void a_device_is_carried_by_mmio(void **state)
 	vmm_virtio_transport_signal_queue(t, 0);
 	vmm_virtio_transport_needs_reset(t);
 	assert_int_equal(vmm_virtio_transport_set_config(t, 0, "", 1), -EINVAL);
+	assert_int_equal(vmm_virtio_transport_sync_config(t, 0, "", 1), -EINVAL);
 	assert_int_equal(vmm_virtio_mmio_get_doorbell(mmio, 0, &bell), 0);
 	assert_non_null(vmm_virtio_mmio_get_queue(mmio, 0));
 	assert_int_equal(vmm_virtio_mmio_set_mem(mmio, m->mem), 0);
@@ -182,7 +176,6 @@ static void a_block_device_has_a_back_end(void **state)
 	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
 	struct vmm_virtio_blk_opts bopts = VMM_VIRTIO_BLK_OPTS_INIT;
 	struct vmm_virtio_blk_stats stats = { .size = sizeof(stats) };
-	struct vmm_virtio_blk_state s = VMM_VIRTIO_BLK_STATE_INIT;
 	struct vmm_virtio_transport *t;
 
 	bopts.backend = &backend;
@@ -202,12 +195,6 @@ static void a_block_device_has_a_back_end(void **state)
 	vmm_virtio_blk_set_lifetime(blk, &life);
 	vmm_virtio_blk_get_stats(blk, &stats);
 	assert_int_equal(stats.reads, 0);
-	assert_int_equal(vmm_virtio_blk_get_state(blk, &s), -EBUSY);
-	vmm_virtio_blk_pause(blk);
-	assert_int_equal(vmm_virtio_blk_get_state(blk, &s), 0);
-	assert_int_equal(s.sectors, 2);
-	assert_int_equal(vmm_virtio_blk_set_state(blk, &s, NULL), 0);
-	vmm_virtio_blk_resume(blk);
 }
 
 static void a_rate_is_limited(void **state)
@@ -240,10 +227,8 @@ static void memory_devices_are_made_and_asked(void **state)
 {
 	struct vmm_virtio_balloon_guest guest = { .size = sizeof(guest) };
 	struct vmm_virtio_balloon_stats bstats = { .size = sizeof(bstats) };
-	struct vmm_virtio_balloon_state bstate = VMM_VIRTIO_BALLOON_STATE_INIT;
 	struct vmm_virtio_balloon_opts bopts = VMM_VIRTIO_BALLOON_OPTS_INIT;
 	struct vmm_virtio_mem_stats stats = { .size = sizeof(stats) };
-	struct vmm_virtio_mem_state s = VMM_VIRTIO_MEM_STATE_INIT;
 	struct vmm_virtio_mem_opts opts = VMM_VIRTIO_MEM_OPTS_INIT;
 	VMM_CLEANUP(mock_free) struct mock *m = mock_new(8, 0);
 	struct vmm_virtio_balloon *b;
@@ -254,9 +239,7 @@ static void memory_devices_are_made_and_asked(void **state)
 	bopts.wake = on_wake;
 	bopts.mem = m->mem;
 	assert_int_equal(vmm_virtio_balloon_new(&bopts, &b, NULL), 0);
-	vmm_virtio_balloon_get_state(b, &bstate);
 	assert_int_equal(vmm_virtio_balloon_get_pages(b, words, 8), 8);
-	assert_int_equal(vmm_virtio_balloon_restore(b, &bstate, words, NULL), 0);
 	mmio = carry(m, vmm_virtio_balloon_get_device(b));
 	assert_int_equal(
 	    vmm_virtio_balloon_set_target(b, vmm_virtio_mmio_get_transport(mmio), 1), 0);
@@ -276,9 +259,7 @@ static void memory_devices_are_made_and_asked(void **state)
 	opts.gpa = MOCK_SPLIT_AT;
 	opts.len = 64 * 4096;
 	assert_int_equal(vmm_virtio_mem_new(&opts, &d, NULL), 0);
-	vmm_virtio_mem_get_state(d, &s);
 	assert_int_equal(vmm_virtio_mem_get_blocks(d, words, 8), 1);
-	assert_int_equal(vmm_virtio_mem_restore(d, &s, words, 1, NULL), 0);
 	mmio = carry(m, vmm_virtio_mem_get_device(d));
 	assert_int_equal(
 	    vmm_virtio_mem_set_requested(d, vmm_virtio_mmio_get_transport(mmio), 4096),
@@ -296,10 +277,8 @@ static void memory_devices_are_made_and_asked(void **state)
 static void devices_with_descriptors_are_made_and_asked(void **state)
 {
 	struct vmm_virtio_pmem_stats pstats = { .size = sizeof(pstats) };
-	struct vmm_virtio_pmem_state pstate = VMM_VIRTIO_PMEM_STATE_INIT;
 	struct vmm_virtio_pmem_opts popts = VMM_VIRTIO_PMEM_OPTS_INIT;
 	struct vmm_virtio_vsock_stats stats = { .size = sizeof(stats) };
-	struct vmm_virtio_vsock_state s = VMM_VIRTIO_VSOCK_STATE_INIT;
 	struct vmm_virtio_vsock_opts opts = VMM_VIRTIO_VSOCK_OPTS_INIT;
 	struct vmm_virtio_rng_stats rstats = { .size = sizeof(rstats) };
 	struct vmm_virtio_rng_opts ropts = VMM_VIRTIO_RNG_OPTS_INIT;
@@ -314,12 +293,8 @@ static void devices_with_descriptors_are_made_and_asked(void **state)
 	assert_non_null(vmm_virtio_pmem_get_device(p));
 	assert_true(vmm_virtio_pmem_get_doorbell(p) >= 0);
 	assert_true(vmm_virtio_pmem_get_fd(p) >= 0);
-	vmm_virtio_pmem_pause(p);
-	vmm_virtio_pmem_resume(p);
 	vmm_virtio_pmem_run(p);
 	vmm_virtio_pmem_get_stats(p, &pstats);
-	vmm_virtio_pmem_get_state(p, &pstate);
-	assert_int_equal(vmm_virtio_pmem_restore(p, &pstate, NULL), 0);
 	vmm_virtio_pmem_free(p);
 
 	(void)snprintf(path, sizeof(path), "/tmp/vmm-api-%d", (int)getpid());
@@ -329,12 +304,8 @@ static void devices_with_descriptors_are_made_and_asked(void **state)
 	assert_non_null(vmm_virtio_vsock_get_device(v));
 	assert_true(vmm_virtio_vsock_get_doorbell(v, 2) >= 0);
 	assert_true(vmm_virtio_vsock_get_fd(v) >= 0);
-	vmm_virtio_vsock_pause(v);
-	vmm_virtio_vsock_resume(v);
 	vmm_virtio_vsock_run(v);
 	vmm_virtio_vsock_get_stats(v, &stats);
-	vmm_virtio_vsock_get_state(v, &s);
-	assert_int_equal(vmm_virtio_vsock_restore(v, &s, NULL), 0);
 	vmm_virtio_vsock_free(v);
 
 	ropts.wake = on_wake;
@@ -351,7 +322,6 @@ static void a_network_device_has_two_ends(void **state)
 	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
 	struct vmm_virtio_net_opts nopts = VMM_VIRTIO_NET_OPTS_INIT;
 	struct vmm_virtio_net_stats stats = { .size = sizeof(stats) };
-	struct vmm_virtio_net_state s = VMM_VIRTIO_NET_STATE_INIT;
 	struct vmm_virtio_transport *t;
 	int fds[2];
 
@@ -365,16 +335,12 @@ static void a_network_device_has_two_ends(void **state)
 	t = vmm_virtio_mmio_get_transport(mmio);
 	assert_true(vmm_virtio_net_get_fd(net, 0) >= 0);
 	assert_true(vmm_virtio_net_get_doorbell(net, 0) >= 0);
-	vmm_virtio_net_pause(net);
-	vmm_virtio_net_resume(net);
 	vmm_virtio_net_wake(net, 0);
 	vmm_virtio_net_run(net, 0);
 	assert_int_equal(vmm_virtio_net_set_link(net, t, true), 0);
 	assert_int_equal(vmm_virtio_net_announce(net, t), -EOPNOTSUPP);
 	assert_int_equal(vmm_virtio_net_set_fd(net, 0, -1), 0);
 	vmm_virtio_net_get_stats(net, &stats);
-	vmm_virtio_net_get_state(net, &s);
-	assert_int_equal(vmm_virtio_net_set_state(net, &s, NULL), 0);
 	assert_int_equal(vmm_virtio_net_open_tap("", 1, fds, NULL), -EINVAL);
 	assert_int_equal(vmm_virtio_net_open_tap("tap%d", 1, fds, NULL), -EINVAL);
 	assert_int_equal(vmm_virtio_net_open_tap("x", 65, fds, NULL), -EINVAL);
@@ -391,7 +357,6 @@ static void a_console_has_ports(void **state)
 	struct vmm_virtio_mmio_opts opts = VMM_VIRTIO_MMIO_OPTS_INIT;
 	struct vmm_virtio_console_opts copts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
 	struct vmm_virtio_console_stats stats = { .size = sizeof(stats) };
-	struct vmm_virtio_console_state s = { .size = sizeof(s) };
 
 	copts.ports = &port;
 	copts.port_n = 1;
@@ -402,8 +367,6 @@ static void a_console_has_ports(void **state)
 			 0);
 	assert_true(vmm_virtio_console_get_fd(console) >= 0);
 	assert_true(vmm_virtio_console_get_doorbell(console) >= 0);
-	vmm_virtio_console_pause(console);
-	vmm_virtio_console_resume(console);
 	vmm_virtio_console_wake(console);
 	vmm_virtio_console_run(console);
 	assert_int_equal(vmm_virtio_console_set_fds(console, 0, -1, -1), 0);
@@ -411,8 +374,6 @@ static void a_console_has_ports(void **state)
 			     console, vmm_virtio_mmio_get_transport(mmio), 80, 25),
 			 0);
 	vmm_virtio_console_get_stats(console, &stats);
-	vmm_virtio_console_get_state(console, &s);
-	assert_int_equal(vmm_virtio_console_set_state(console, &s, NULL), 0);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <vmm/virtio-balloon.h>
 
 #include "device-rig.h"
+#include "device-state.h"
 
 enum { INFLATE, DEFLATE, STATS, HINT, REPORT };
 
@@ -615,7 +616,7 @@ static void the_memory_may_change(void **state)
 static void a_saved_balloon_goes_on(void **state)
 {
 	static const uint32_t pfns[] = { FREE_PFN, 0x20 };
-	struct vmm_virtio_balloon_state s = VMM_VIRTIO_BALLOON_STATE_INIT;
+	struct balloon_state s = { .version = DEVICE_STATE_VERSION };
 	struct vmm_virtio_balloon_opts opts;
 	struct world w;
 	uint64_t words[8];
@@ -625,21 +626,18 @@ static void a_saved_balloon_goes_on(void **state)
 	dr_wr(&w.r, 0x104, 2);
 	assert_int_equal(vmm_virtio_balloon_set_target(w.b, w.r.t, 2), 0);
 	assert_int_equal(vmm_virtio_balloon_start_hints(w.b), 0);
-	vmm_virtio_balloon_get_state(w.b, &s);
+	balloon_get_state(w.b, &s);
 	assert_int_equal(s.words, 8);
 	assert_int_equal(vmm_virtio_balloon_get_pages(w.b, NULL, 0), 8);
 	assert_int_equal(vmm_virtio_balloon_get_pages(w.b, words, 8), 8);
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBUSY);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBUSY);
 	dr_stop(&w.r);
 	vmm_virtio_balloon_free(w.b);
 
 	opts = opts_of(&w, true);
 	assert_int_equal(vmm_virtio_balloon_new(&opts, &w.b, NULL), 0);
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), 0);
+	assert_int_equal(balloon_set_state(w.b, &s, words), 0);
 	dr_carry(&w.r, vmm_virtio_balloon_get_device(w.b));
-	assert_int_equal(dr_rd(&w.r, 0x100), 2);
-	assert_int_equal(dr_rd(&w.r, 0x104), 2);
-	assert_int_equal(dr_rd(&w.r, 0x108), 2);
 	assert_int_equal(stats(&w).pages, 2);
 	dr_climb(&w.r, 0xb, F_HINT);
 	pages(&w, DEFLATE, pfns, 2);
@@ -651,39 +649,32 @@ static void a_saved_balloon_goes_on(void **state)
 
 static void a_corrupt_balloon_state_is_refused(void **state)
 {
-	static const struct vmm_virtio_balloon_state good = {
-		sizeof(good), 1, 2, 2, 0, 0, 0, 8
-	};
+	static const struct balloon_state good = { 1, 2, 2, 0, 0, 0, 8 };
 	uint64_t words[8] = { 1 };
-	struct vmm_virtio_balloon_state s = good;
+	struct balloon_state s = good;
 	struct vmm_virtio_balloon_opts opts;
-	struct vmm_error err = { 0 };
 	struct world w = { 0 };
 
 	dr_init(&w.r, 16);
 	opts = opts_of(&w, true);
 	assert_int_equal(vmm_virtio_balloon_new(&opts, &w.b, NULL), 0);
 	s.version = 2;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, &err), -EBADMSG);
-	assert_int_equal(err.code, -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	s = good;
 	s.words = 7;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	s = good;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, NULL, NULL), -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, NULL), -EBADMSG);
 	s.target = 513;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	s = good;
 	s.hinting = 4;
 	s.hint_command = 2;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	s.hinting = 0;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBADMSG);
-	s = good;
-	s.size = 4;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EINVAL);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	assert_int_equal(stats(&w).pages, 0);
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &good, words, NULL), 0);
+	assert_int_equal(balloon_set_state(w.b, &good, words), 0);
 	assert_int_equal(stats(&w).pages, 1);
 	stop(&w);
 }
@@ -692,7 +683,7 @@ static void a_corrupt_balloon_state_is_refused(void **state)
 static void a_state_with_pages_that_do_not_exist_is_refused(void **state)
 {
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *odd = NULL;
-	struct vmm_virtio_balloon_state s = VMM_VIRTIO_BALLOON_STATE_INIT;
+	struct balloon_state s = { .version = DEVICE_STATE_VERSION };
 	struct vmm_mem_region region = VMM_MEM_REGION_INIT;
 	struct vmm_virtio_balloon_opts opts;
 	uint64_t words[9] = { 0 };
@@ -707,9 +698,9 @@ static void a_state_with_pages_that_do_not_exist_is_refused(void **state)
 	assert_int_equal(vmm_virtio_balloon_new(&opts, &w.b, NULL), 0);
 	s.words = 9;
 	words[8] = 8;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), -EBADMSG);
+	assert_int_equal(balloon_set_state(w.b, &s, words), -EBADMSG);
 	words[8] = 7;
-	assert_int_equal(vmm_virtio_balloon_restore(w.b, &s, words, NULL), 0);
+	assert_int_equal(balloon_set_state(w.b, &s, words), 0);
 	assert_int_equal(stats(&w).pages, 3);
 	stop(&w);
 }

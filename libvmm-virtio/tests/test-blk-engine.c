@@ -2,6 +2,7 @@
 /* Each engine, with and without threads of the device, on each kind of ring: many requests
  * in flight, and what may happen to them. */
 #include "blk-rig.h"
+#include "device-state.h"
 
 /* Each slot has an extent of the disk to itself, so that order does not matter. */
 enum { EXTENT = 16, SECTORS = RIG_SLOTS * EXTENT };
@@ -253,8 +254,8 @@ static void memory_may_change_while_paused(void **state)
 		rig_kick(&r);
 		if (r.opts.threads == 0)
 			vmm_virtio_blk_run(r.blk, 0);
-		vmm_virtio_blk_pause(r.blk);
-		vmm_virtio_blk_pause(r.blk);
+		blk_pause(r.blk);
+		blk_pause(r.blk);
 		vmm_virtio_blk_get_stats(r.blk, &stats);
 		assert_int_equal(stats.in_flight, 0);
 		/* What was started is in the ring already. */
@@ -267,7 +268,7 @@ static void memory_may_change_while_paused(void **state)
 		assert_int_equal(mock_make_mem(r.m, &r.m->mem), 0);
 		assert_int_equal(vmm_virtio_mmio_set_mem(r.mmio, r.m->mem), 0);
 		vmm_mem_free(old);
-		vmm_virtio_blk_resume(r.blk);
+		blk_resume(r.blk);
 		for (; back < RIG_SLOTS; back++)
 			assert_int_equal(rig_status(&r, rig_wait(&r)), 0);
 		assert_int_equal(rig_do(&r, IN, 0, 512), 0);

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "blk.h"
+#include "device-state.h"
 
 enum { SECTORS = 256 };
 
@@ -330,7 +331,7 @@ static void a_failed_flush_is_not_forgotten(void **state)
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	for (uint32_t engine = 1; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
 		struct vmm_virtio_blk_io io = { .op = VMM_VIRTIO_BLK_WRITE };
-		struct vmm_virtio_blk_state s = VMM_VIRTIO_BLK_STATE_INIT;
+		struct blk_state s = { .version = DEVICE_STATE_VERSION };
 		struct blk_rig r;
 
 		rig_init(&r, fd, engine);
@@ -352,8 +353,8 @@ static void a_failed_flush_is_not_forgotten(void **state)
 		rig_climb(&r, F_USUAL);
 		assert_int_equal(rig_do(&r, FLUSH, 0, 0), 1);
 		assert_int_equal(rig_do(&r, OUT, 0, 512), 0);
-		vmm_virtio_blk_pause(r.blk);
-		assert_int_equal(vmm_virtio_blk_get_state(r.blk, &s), 0);
+		blk_pause(r.blk);
+		blk_get_state(r.blk, &s);
 		assert_int_equal(s.lost, 1);
 		rig_close(&r);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The console device: bytes in both directions, flow control, back ends. */
 #include "console-rig.h"
+#include "device-state.h"
 
 static void bytes_pass_in_both_directions(void **state)
 {
@@ -373,12 +374,12 @@ static void a_device_runs_itself(void **state)
 		bool paused = i % 5 == 4;
 
 		if (paused)
-			vmm_virtio_console_pause(w.c);
+			console_pause(w.c);
 		assert_true(mock_add(&w.q[1], &seg, 1, false) >= 0);
 		wr(&w, 0x50, 1);
 		if (paused) {
 			assert_int_equal(mock_get_used(&w.q[1], &id, &len), -EAGAIN);
-			vmm_virtio_console_resume(w.c);
+			console_resume(w.c);
 		}
 		assert_int_equal(recv(fds[1], w.sent, 4, MSG_WAITALL), 4);
 		while (mock_get_used(&w.q[1], &id, &len) < 0)

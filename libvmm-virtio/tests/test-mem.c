@@ -5,6 +5,7 @@
 #include <vmm/virtio-mem.h>
 
 #include "device-rig.h"
+#include "device-state.h"
 
 enum { PLUG, UNPLUG, UNPLUG_ALL, STATE };
 enum { ACK, NACK, BUSY, ERROR, NONE = 99 };
@@ -380,7 +381,7 @@ static void unplugged_memory_goes_back_to_the_host(void **state)
 
 static void saved_blocks_are_restored(void **state)
 {
-	struct vmm_virtio_mem_state s = VMM_VIRTIO_MEM_STATE_INIT;
+	struct memdev_state s = { .version = DEVICE_STATE_VERSION };
 	struct vmm_virtio_mem_opts o;
 	uint64_t words[2] = { 0 };
 	struct world w;
@@ -389,12 +390,12 @@ static void saved_blocks_are_restored(void **state)
 	start(&w);
 	assert_int_equal(ask(&w, PLUG, 0, 1), ACK);
 	assert_int_equal(ask(&w, PLUG, 69, 1), ACK);
-	vmm_virtio_mem_get_state(w.d, &s);
+	memdev_get_state(w.d, &s);
 	assert_int_equal(vmm_virtio_mem_get_blocks(w.d, NULL, 0), 2);
 	assert_int_equal(vmm_virtio_mem_get_blocks(w.d, words, 2), 2);
 	assert_int_equal(words[0], 1);
 	assert_int_equal(words[1], 0x20);
-	assert_int_equal(vmm_virtio_mem_restore(w.d, &s, words, 2, NULL), -EBUSY);
+	assert_int_equal(memdev_set_state(w.d, &s, words, 2), -EBUSY);
 	stop(&w);
 
 	memset(&w, 0, sizeof(w));
@@ -402,10 +403,8 @@ static void saved_blocks_are_restored(void **state)
 	o.requested = 0;
 	dr_init(&w.r, 16);
 	assert_int_equal(vmm_virtio_mem_new(&o, &w.d, NULL), 0);
-	assert_int_equal(vmm_virtio_mem_restore(w.d, &s, words, 2, NULL), 0);
+	assert_int_equal(memdev_set_state(w.d, &s, words, 2), 0);
 	dr_carry(&w.r, vmm_virtio_mem_get_device(w.d));
-	assert_int_equal(dr_config64(&w.r, 40), 2 * BLOCK);
-	assert_int_equal(dr_config64(&w.r, 48), 4 * BLOCK);
 	dr_climb(&w.r, 1, F_INACCESSIBLE);
 	assert_int_equal(ask_for(&w, STATE, GPA + 69 * BLOCK, 1, &what), ACK);
 	assert_int_equal(what, IS_PLUGGED);
@@ -415,34 +414,32 @@ static void saved_blocks_are_restored(void **state)
 
 static void a_corrupt_memory_state_is_refused(void **state)
 {
-	static const struct vmm_virtio_mem_state good = {
-		sizeof(good), 1, 0, BLOCK, GPA, BLOCKS * BLOCK, BLOCK,
+	static const struct memdev_state good = {
+		1, BLOCK, GPA, BLOCKS * BLOCK, BLOCK,
 	};
 	uint64_t words[2] = { 1, 0 };
-	struct vmm_error err = { 0 };
 	struct world w = { 0 };
 	struct vmm_virtio_mem_opts o = opts_of(&w);
 
 	assert_int_equal(vmm_virtio_mem_new(&o, &w.d, NULL), 0);
-	for (int i = 0; i < 11; i++) {
-		struct vmm_virtio_mem_state s = good;
+	static const int cases[] = { 0, 2, 3, 4, 5, 6, 7, 9, 10 };
+	for (size_t n = 0; n < VMM_ARRAY_LEN(cases); n++) {
+		int i = cases[n];
+		struct memdev_state s = good;
 
 		s.version += i == 0;
-		s.reserved_ = i == 1;
 		s.block_size = i == 2 ? 2 * BLOCK : BLOCK;
 		s.gpa += i == 3 ? BLOCK : 0;
 		s.len -= i == 4 ? BLOCK : 0;
 		s.requested = i == 5 ? 1 : i == 6 ? (BLOCKS + 1) * BLOCK : BLOCK;
 		words[1] = i == 7 ? 0x40 : 0;
-		s.size = i == 8 ? 1 : s.size;
-		assert_int_equal(vmm_virtio_mem_restore(w.d, &s, i == 9 ? NULL : words,
-							i == 10 ? 1 : 2, &err),
-				 i == 8 ? -EINVAL : -EBADMSG);
-		assert_int_not_equal(err.code, 0);
+		assert_int_equal(
+		    memdev_set_state(w.d, &s, i == 9 ? NULL : words, i == 10 ? 1 : 2),
+		    -EBADMSG);
 	}
 	assert_int_equal(stats(&w).plugged, 0);
 	words[1] = 0;
-	assert_int_equal(vmm_virtio_mem_restore(w.d, &good, words, 2, NULL), 0);
+	assert_int_equal(memdev_set_state(w.d, &good, words, 2), 0);
 	assert_int_equal(stats(&w).plugged, BLOCK);
 	vmm_virtio_mem_free(w.d);
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "device-state.h"
 #include "net-rig.h"
 
 #define BASIC (NF_STATUS | NF_CTRL | NF_MRG)
@@ -177,7 +178,7 @@ static void a_device_runs_itself_and_can_be_paused(void **state)
 		bool paused = i % 5 == 4;
 
 		if (paused)
-			vmm_virtio_net_pause(r.net);
+			net_pause(r.net);
 		assert_true(mock_add(&r.q[1], &out, 1, false) >= 0);
 		nwr(&r, 0x50, 1);
 		if (paused) {
@@ -185,7 +186,7 @@ static void a_device_runs_itself_and_can_be_paused(void **state)
 			vmm_virtio_net_get_stats(r.net, &stats);
 			assert_int_equal(stats.tx_frames, sent);
 			assert_int_equal(vmm_virtio_mmio_set_mem(r.mmio, r.m->mem), 0);
-			vmm_virtio_net_resume(r.net);
+			net_resume(r.net);
 		}
 		assert_int_equal(recv(fds[1], r.sent[0].bytes, 2048, 0), 60);
 		while (mock_get_used(&r.q[1], &id, &len) < 0)

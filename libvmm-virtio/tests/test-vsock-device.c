@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "device-state.h"
 #include "vsock-rig.h"
 
 #define SERVICE 1234u
@@ -20,21 +21,21 @@ static int event_buffer(struct vworld *w)
 
 static void a_restored_driver_is_told_that_all_is_gone(void **state)
 {
-	struct vmm_virtio_vsock_state s = VMM_VIRTIO_VSOCK_STATE_INIT;
+	struct vsock_state s = { .version = DEVICE_STATE_VERSION };
 	struct vmm_virtio_vsock_opts o;
 	struct vworld w;
 
 	vs_start(&w);
-	vmm_virtio_vsock_get_state(w.v, &s);
+	vsock_get_state(w.v, &s);
 	assert_int_equal(s.cid, GUEST_CID);
 	assert_int_equal(s.resetting, 0);
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBUSY);
+	assert_int_equal(vsock_set_state(w.v, &s), -EBUSY);
 	dr_stop(&w.r);
 	vmm_virtio_vsock_free(w.v);
 
 	vs_opts(&w, &o);
 	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), 0);
+	assert_int_equal(vsock_set_state(w.v, &s), 0);
 	dr_carry(&w.r, vmm_virtio_vsock_get_device(w.v));
 	dr_climb(&w.r, 7, 1);
 	vs_rx_reset(&w);
@@ -48,7 +49,7 @@ static void a_restored_driver_is_told_that_all_is_gone(void **state)
 	}
 	vs_run(&w);
 	assert_int_equal(dr_used(&w.r, TX), -EAGAIN);
-	vmm_virtio_vsock_get_state(w.v, &s);
+	vsock_get_state(w.v, &s);
 	assert_int_equal(s.resetting, 1);
 	/* A buffer too small for an event is of no use. */
 	assert_true(dr_add(&w.r, EVENT, NULL, 0, 3) >= 0);
@@ -69,29 +70,25 @@ static void a_restored_driver_is_told_that_all_is_gone(void **state)
 
 static void a_corrupt_socket_state_is_refused(void **state)
 {
-	static const struct vmm_virtio_vsock_state good = { sizeof(good), 1, 0, 3 };
-	struct vmm_virtio_vsock_state s = good;
+	static const struct vsock_state good = { 1, 0, 3 };
+	struct vsock_state s = good;
 	struct vmm_virtio_vsock_opts o;
-	struct vmm_error err = { 0 };
 	struct vworld w = { 0 };
 
 	dr_init(&w.r, 32);
 	vs_opts(&w, &o);
 	assert_int_equal(vmm_virtio_vsock_new(&o, &w.v, NULL), 0);
 	s.version = 2;
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, &err), -EBADMSG);
-	assert_int_equal(err.code, -EBADMSG);
+	assert_int_equal(vsock_set_state(w.v, &s), -EBADMSG);
 	s = good;
 	s.resetting = 2;
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
+	assert_int_equal(vsock_set_state(w.v, &s), -EBADMSG);
 	s = good;
 	s.cid = 2;
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
+	assert_int_equal(vsock_set_state(w.v, &s), -EBADMSG);
 	s.cid = UINT32_MAX;
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EBADMSG);
-	s.size = 3;
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &s, NULL), -EINVAL);
-	assert_int_equal(vmm_virtio_vsock_restore(w.v, &good, NULL), 0);
+	assert_int_equal(vsock_set_state(w.v, &s), -EBADMSG);
+	assert_int_equal(vsock_set_state(w.v, &good), 0);
 	vs_stop(&w);
 }
 
@@ -252,14 +249,14 @@ static void a_thread_serves_many_at_once(void **state)
 		echo(&w, &ended);
 		sent = (uint32_t)vs_stats(&w).from_guest_bytes;
 		if (sent % 7 == 0) {
-			vmm_virtio_vsock_pause(w.v);
-			vmm_virtio_vsock_resume(w.v);
+			vsock_pause(w.v);
+			vsock_resume(w.v);
 		}
 	}
-	vmm_virtio_vsock_pause(w.v);
+	vsock_pause(w.v);
 	/* A reset while the device is paused, and its programs are waiting. */
 	dr_wr(&w.r, 0x70, 0);
-	vmm_virtio_vsock_resume(w.v);
+	vsock_resume(w.v);
 	for (int i = 0; i < TALKERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	for (int i = 0; i < TALKERS; i++)
@@ -287,10 +284,10 @@ static void doorbells_are_descriptors(void **state)
 	assert_int_equal(poll(&poll_fd, 1, 0), 0);
 	assert_int_equal(write(vmm_virtio_vsock_get_doorbell(w.v, TX), &one, 8), 8);
 	assert_int_equal(poll(&poll_fd, 1, 0), 1);
-	vmm_virtio_vsock_pause(w.v);
+	vsock_pause(w.v);
 	vs_run(&w);
 	assert_int_equal(dr_used(&w.r, TX), -EAGAIN);
-	vmm_virtio_vsock_resume(w.v);
+	vsock_resume(w.v);
 	vs_run(&w);
 	assert_int_equal(dr_used(&w.r, TX), 0);
 	vs_stop(&w);

@@ -176,34 +176,6 @@ struct vmm_virtio_balloon_stats {
 #define VMM_VIRTIO_BALLOON_HINT_COMPLETE 3u
 /** @} */
 
-/** Version of struct vmm_virtio_balloon_state. */
-#define VMM_VIRTIO_BALLOON_STATE_VERSION 1u
-
-/** A balloon for a snapshot; plain data without pointers. */
-struct vmm_virtio_balloon_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_BALLOON_STATE_VERSION. */
-	uint32_t version;
-	/** The configuration space. @{ */
-	uint32_t target;
-	uint32_t actual;
-	uint32_t hint_command;
-	uint32_t poison;
-	/** @} */
-	/** VMM_VIRTIO_BALLOON_HINT_* */
-	uint32_t hinting;
-	/** 64-bit words of the map of pages; see vmm_virtio_balloon_get_pages(). */
-	uint64_t words;
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_BALLOON_STATE_INIT                                  \
-	{                                                              \
-		sizeof(struct vmm_virtio_balloon_state),               \
-		    VMM_VIRTIO_BALLOON_STATE_VERSION, 0, 0, 0, 0, 0, 0 \
-	}
-
 /**
  * Make a balloon. It keeps one bit for each 4 KiB of guest memory.
  *
@@ -289,11 +261,6 @@ VMM_API void vmm_virtio_balloon_end_hints(struct vmm_virtio_balloon *balloon);
 VMM_API VMM_MUST_USE int vmm_virtio_balloon_set_mem(struct vmm_virtio_balloon *balloon,
 						    const struct vmm_mem *mem);
 
-/** Tell the state, for a snapshot; at most `out->size` bytes are written. Chains of the
- *  statistics that the device keeps count as in flight in their queue. */
-VMM_API void vmm_virtio_balloon_get_state(struct vmm_virtio_balloon *balloon,
-					  struct vmm_virtio_balloon_state *out);
-
 /**
  * Tell which pages are in the balloon: bit 0 of word 0 is the first page of the first
  * writable region of the table; each such region starts a new word.
@@ -305,23 +272,6 @@ VMM_API void vmm_virtio_balloon_get_state(struct vmm_virtio_balloon *balloon,
  */
 VMM_API size_t vmm_virtio_balloon_get_pages(struct vmm_virtio_balloon *balloon,
 					    uint64_t *words, size_t max);
-
-/**
- * Bring a balloon to a saved state, before a transport is made for it. The state is
- * checked as hostile input. Nothing is discarded: the memory was saved without it.
- *
- * @param balloon   a device that has no transport yet
- * @param state     from vmm_virtio_balloon_get_state()
- * @param words     `state->words` words from vmm_virtio_balloon_get_pages()
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state contradicts itself or the memory table; nothing changed
- * @retval -E2BIG   an unknown tail of @p state
- * @retval -EBUSY   the device is in use
- */
-VMM_API VMM_MUST_USE int vmm_virtio_balloon_restore(
-    struct vmm_virtio_balloon *balloon, const struct vmm_virtio_balloon_state *state,
-    const uint64_t *words, struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_balloon, vmm_virtio_balloon_free)
 

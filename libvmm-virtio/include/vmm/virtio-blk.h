@@ -22,7 +22,7 @@
  * failed once, each later FLUSH fails, too: the kernel forgets what it lost.
  *
  * **Memory.** Requests point into guest memory until they complete. To change the memory
- * table, call vmm_virtio_blk_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_blk_resume().
+ * table, call vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
  */
 
 #include <stdbool.h>
@@ -223,36 +223,6 @@ struct vmm_virtio_blk_stats {
 	uint64_t in_flight;
 };
 
-/** What a paused device is like, for a snapshot; plain data without pointers. The queues
- *  and the transport are saved by themselves. */
-struct vmm_virtio_blk_state {
-	/** Size of this structure. */
-	size_t size;
-	/** Capacity in sectors. */
-	uint64_t sectors;
-	/** Block size. */
-	uint32_t block_size;
-	/** Number of queues. */
-	uint32_t queue_n;
-	/** 1 if the driver's cache setting is write-back. */
-	uint8_t writeback;
-	/** 1 if the device is read-only. */
-	uint8_t readonly;
-	/** 1 if making data durable has failed. */
-	uint8_t lost;
-	/** Zero. */
-	uint8_t reserved_[5];
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_BLK_STATE_INIT                                      \
-	{                                                              \
-		sizeof(struct vmm_virtio_blk_state), 0, 0, 0, 0, 0, 0, \
-		{                                                      \
-			0                                              \
-		}                                                      \
-	}
-
 /**
  * Make a block device.
  *
@@ -333,44 +303,6 @@ VMM_API void vmm_virtio_blk_set_lifetime(struct vmm_virtio_blk *blk,
  */
 VMM_API void vmm_virtio_blk_get_stats(struct vmm_virtio_blk *blk,
 				      struct vmm_virtio_blk_stats *out);
-
-/**
- * Start nothing more, and wait until what is in flight is complete and in the rings. From
- * then on no thread of the device touches guest memory. Not from a callback of a back
- * end. A second call changes nothing.
- */
-VMM_API void vmm_virtio_blk_pause(struct vmm_virtio_blk *blk);
-
-/** Go on after vmm_virtio_blk_pause(). */
-VMM_API void vmm_virtio_blk_resume(struct vmm_virtio_blk *blk);
-
-/**
- * Tell the state, for a snapshot.
- *
- * @param blk       the device
- * @param[out] out  the state
- * @retval 0        done
- * @retval -EBUSY   the device is not paused
- */
-VMM_API VMM_MUST_USE int vmm_virtio_blk_get_state(struct vmm_virtio_blk *blk,
-						  struct vmm_virtio_blk_state *out);
-
-/**
- * Bring a new device, made with the same options, to a saved state, before a transport is
- * made for it. The state is checked as hostile input.
- *
- * @param blk       the device
- * @param state     from vmm_virtio_blk_get_state()
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state contradicts itself or the device; its capacity is more than
- *                  the file has
- * @retval -EBUSY   the driver is at work
- * @retval -EINVAL  @p state says no size; -E2BIG: an unknown tail
- */
-VMM_API VMM_MUST_USE int vmm_virtio_blk_set_state(
-    struct vmm_virtio_blk *blk, const struct vmm_virtio_blk_state *state,
-    struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_blk, vmm_virtio_blk_free)
 

@@ -19,7 +19,7 @@
  * readable.
  *
  * **Memory.** Between two runs no chain is in flight. To change the memory table, call
- * vmm_virtio_console_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_console_resume().
+ * vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
  */
 
 #include <stdbool.h>
@@ -142,44 +142,6 @@ struct vmm_virtio_console_stats {
 	uint64_t emergency;
 };
 
-/** Version of struct vmm_virtio_console_state. */
-#define VMM_VIRTIO_CONSOLE_STATE_VERSION 1u
-
-/** Bits of vmm_virtio_console_state.ports[].flags. @{ */
-/** The driver said that it has the port. */
-#define VMM_VIRTIO_CONSOLE_READY 1u
-/** The driver has the port open. */
-#define VMM_VIRTIO_CONSOLE_OPEN 2u
-/** @} */
-
-/** What a driver told a device, for a snapshot; plain data without pointers. */
-struct vmm_virtio_console_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_CONSOLE_STATE_VERSION */
-	uint32_t version;
-	/** Number of ports. */
-	uint32_t port_n;
-	/** Negotiated features; 0 if the driver has not started the device. */
-	uint64_t features;
-	/** Size of the console. @{ */
-	uint16_t cols;
-	uint16_t rows;
-	/** @} */
-	/** Zero. */
-	uint32_t reserved_;
-	/** The ports; those behind @p port_n are zero. */
-	struct {
-		/** VMM_VIRTIO_CONSOLE_READY, VMM_VIRTIO_CONSOLE_OPEN. */
-		uint32_t flags;
-		/** Messages that the driver has still to get, one bit for each event
-		 *  (5.3.6.2). */
-		uint32_t messages;
-		/** Bytes of the oldest chain of output that went already. */
-		uint64_t done;
-	} ports[VMM_VIRTIO_CONSOLE_PORTS_MAX];
-};
-
 /**
  * Make a console device.
  *
@@ -219,13 +181,6 @@ VMM_API void vmm_virtio_console_run(struct vmm_virtio_console *console);
 /** Make the file descriptor readable. Any thread, also within a callback. */
 VMM_API void vmm_virtio_console_wake(struct vmm_virtio_console *console);
 
-/** Let no thread touch a queue or guest memory from the return of this on. Not from a
- *  callback. A second call changes nothing. */
-VMM_API void vmm_virtio_console_pause(struct vmm_virtio_console *console);
-
-/** Go on after vmm_virtio_console_pause(). */
-VMM_API void vmm_virtio_console_resume(struct vmm_virtio_console *console);
-
 /**
  * Take other file descriptors for a port, and tell the driver that somebody is there, or
  * that nobody is.
@@ -263,33 +218,6 @@ VMM_API VMM_MUST_USE int vmm_virtio_console_set_size(
  */
 VMM_API void vmm_virtio_console_get_stats(struct vmm_virtio_console *console,
 					  struct vmm_virtio_console_stats *out);
-
-/**
- * Tell what the driver told the device, for a snapshot.
- *
- * @param console      the device
- * @param[in,out] out  @p size as input; at most that much is written
- */
-VMM_API void vmm_virtio_console_get_state(struct vmm_virtio_console *console,
-					  struct vmm_virtio_console_state *out);
-
-/**
- * Have a device, made with the same options, go on where another was; it takes effect at
- * the next activation, which fails if the features are others. The state is checked as
- * hostile input.
- *
- * @param console   the device, not started by its driver
- * @param state     from vmm_virtio_console_get_state(); copied
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state cannot be, or not of a device like this
- * @retval -E2BIG   an unknown tail
- * @retval -EINVAL  @p size is no size
- * @retval -EBUSY   the device is active
- */
-VMM_API VMM_MUST_USE int vmm_virtio_console_set_state(
-    struct vmm_virtio_console *console, const struct vmm_virtio_console_state *state,
-    struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_console, vmm_virtio_console_free)
 

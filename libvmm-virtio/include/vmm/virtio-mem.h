@@ -125,33 +125,6 @@ struct vmm_virtio_mem_stats {
 	uint64_t bad_requests;
 };
 
-/** Version of struct vmm_virtio_mem_state. */
-#define VMM_VIRTIO_MEM_STATE_VERSION 1u
-
-/** A device for a snapshot; plain data without pointers. */
-struct vmm_virtio_mem_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_MEM_STATE_VERSION. */
-	uint32_t version;
-	/** Zero. */
-	uint32_t reserved_;
-	/** The region, as in the options. @{ */
-	uint64_t block_size;
-	uint64_t gpa;
-	uint64_t len;
-	/** @} */
-	/** Bytes asked for. */
-	uint64_t requested;
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_MEM_STATE_INIT                                                        \
-	{                                                                                \
-		sizeof(struct vmm_virtio_mem_state), VMM_VIRTIO_MEM_STATE_VERSION, 0, 0, \
-		    0, 0, 0                                                              \
-	}
-
 /**
  * Make a device with nothing plugged.
  *
@@ -211,10 +184,6 @@ VMM_API void vmm_virtio_mem_set_mem(struct vmm_virtio_mem *mem,
 VMM_API void vmm_virtio_mem_get_stats(struct vmm_virtio_mem *mem,
 				      struct vmm_virtio_mem_stats *out);
 
-/** Tell the state, for a snapshot; at most `out->size` bytes are written. */
-VMM_API void vmm_virtio_mem_get_state(struct vmm_virtio_mem *mem,
-				      struct vmm_virtio_mem_state *out);
-
 /**
  * Tell which blocks are plugged: bit 0 of word 0 is the first.
  *
@@ -225,25 +194,6 @@ VMM_API void vmm_virtio_mem_get_state(struct vmm_virtio_mem *mem,
  */
 VMM_API size_t vmm_virtio_mem_get_blocks(struct vmm_virtio_mem *mem, uint64_t *words,
 					 size_t max);
-
-/**
- * Bring a device to a saved state, before a transport is made for it. The state is checked
- * as hostile input. The back end is not called: the memory is restored by itself.
- *
- * @param mem       a device that has no transport yet
- * @param state     from vmm_virtio_mem_get_state()
- * @param words     from vmm_virtio_mem_get_blocks()
- * @param n         how many words
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state contradicts itself, or the region; nothing changed
- * @retval -E2BIG   an unknown tail of @p state
- * @retval -EBUSY   the device is in use
- */
-VMM_API VMM_MUST_USE int vmm_virtio_mem_restore(struct vmm_virtio_mem *mem,
-						const struct vmm_virtio_mem_state *state,
-						const uint64_t *words, size_t n,
-						struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_mem, vmm_virtio_mem_free)
 

@@ -16,7 +16,7 @@
  * readable. Pairs are independent of each other.
  *
  * **Memory.** Between two runs no chain is in flight. To change the memory table, call
- * vmm_virtio_net_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_net_resume().
+ * vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
  */
 
 #include <stdbool.h>
@@ -196,63 +196,6 @@ struct vmm_virtio_net_stats {
 	/** @} */
 };
 
-/** Version of struct vmm_virtio_net_state. */
-#define VMM_VIRTIO_NET_STATE_VERSION 1u
-
-/** Bits of vmm_virtio_net_state.rx_mode (5.1.6.5.1). @{ */
-#define VMM_VIRTIO_NET_RX_PROMISC 1u
-#define VMM_VIRTIO_NET_RX_ALLMULTI 2u
-#define VMM_VIRTIO_NET_RX_ALLUNI 4u
-#define VMM_VIRTIO_NET_RX_NOMULTI 8u
-#define VMM_VIRTIO_NET_RX_NOUNI 16u
-#define VMM_VIRTIO_NET_RX_NOBCAST 32u
-/** @} */
-
-/** What a driver told a device, for a snapshot; plain data without pointers. No frame is
- *  ever held in a queue between two runs, so there is none here. */
-struct vmm_virtio_net_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_NET_STATE_VERSION */
-	uint32_t version;
-	/** Pairs in use. */
-	uint16_t pair_n;
-	/** Status field of the configuration space: 1 link up, 2 announce. */
-	uint16_t status;
-	/** Negotiated features; 0 if the driver has not started the device. */
-	uint64_t features;
-	/** Offloads that the driver takes now. */
-	uint64_t offloads;
-	/** Address. */
-	uint8_t mac[6];
-	/** VMM_VIRTIO_NET_RX_* */
-	uint8_t rx_mode;
-	/** 1: the driver gave more addresses than fit, all are let through. @{ */
-	uint8_t uni_overflow;
-	uint8_t multi_overflow;
-	/** @} */
-	/** Entries in @p macs: of single stations, then of groups. @{ */
-	uint8_t uni_n;
-	uint8_t multi_n;
-	/** @} */
-	/** Zero. */
-	uint8_t reserved_[3];
-	/** Addresses. */
-	uint8_t macs[VMM_VIRTIO_NET_MACS_MAX][6];
-	/** One bit for each VLAN, lowest bit of the first byte first. */
-	uint8_t vlans[512];
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_NET_STATE_INIT                                                      \
-	{                                                                              \
-		sizeof(struct vmm_virtio_net_state), 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, \
-		    0, { 0 }, { { 0 } },                                               \
-		{                                                                      \
-			0                                                              \
-		}                                                                      \
-	}
-
 /**
  * Make a network device.
  *
@@ -293,15 +236,6 @@ VMM_API int vmm_virtio_net_get_doorbell(const struct vmm_virtio_net *net, uint32
  * does nothing.
  */
 VMM_API void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair);
-
-/**
- * Let no thread touch a queue or guest memory from the return of this on. Frames wait in
- * the back end. Not from a callback of it. A second call changes nothing.
- */
-VMM_API void vmm_virtio_net_pause(struct vmm_virtio_net *net);
-
-/** Go on after vmm_virtio_net_pause(). */
-VMM_API void vmm_virtio_net_resume(struct vmm_virtio_net *net);
 
 /** Make the file descriptor of @p pair readable. Any thread, also within a callback. */
 VMM_API void vmm_virtio_net_wake(struct vmm_virtio_net *net, uint32_t pair);
@@ -354,33 +288,6 @@ VMM_API VMM_MUST_USE int vmm_virtio_net_announce(struct vmm_virtio_net *net,
  */
 VMM_API void vmm_virtio_net_get_stats(struct vmm_virtio_net *net,
 				      struct vmm_virtio_net_stats *out);
-
-/**
- * Tell what the driver told the device, for a snapshot.
- *
- * @param net          the device
- * @param[in,out] out  @p size as input; at most that much is written
- */
-VMM_API void vmm_virtio_net_get_state(struct vmm_virtio_net *net,
-				      struct vmm_virtio_net_state *out);
-
-/**
- * Have a device, made with the same options, go on where another was; it takes effect at
- * the next activation, which fails if the features are others. The state is checked as
- * hostile input.
- *
- * @param net       the device, not started by its driver
- * @param state     from vmm_virtio_net_get_state(); copied
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state cannot be, or not of a device like this
- * @retval -E2BIG   an unknown tail
- * @retval -EINVAL  @p size is no size
- * @retval -EBUSY   the device is active
- */
-VMM_API VMM_MUST_USE int vmm_virtio_net_set_state(
-    struct vmm_virtio_net *net, const struct vmm_virtio_net_state *state,
-    struct vmm_error *err);
 
 /**
  * Open a TAP interface, or make one, as the device needs it.

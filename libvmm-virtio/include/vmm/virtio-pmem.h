@@ -93,30 +93,6 @@ struct vmm_virtio_pmem_stats {
 	uint64_t throttled;
 };
 
-/** Version of struct vmm_virtio_pmem_state. */
-#define VMM_VIRTIO_PMEM_STATE_VERSION 1u
-
-/** A device for a snapshot; plain data. */
-struct vmm_virtio_pmem_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_PMEM_STATE_VERSION. */
-	uint32_t version;
-	/** 1 if a flush has failed. */
-	uint32_t lost;
-	/** The range. @{ */
-	uint64_t gpa;
-	uint64_t len;
-	/** @} */
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_PMEM_STATE_INIT                                                      \
-	{                                                                               \
-		sizeof(struct vmm_virtio_pmem_state), VMM_VIRTIO_PMEM_STATE_VERSION, 0, \
-		    0, 0                                                                \
-	}
-
 /**
  * Make a persistent memory device.
  *
@@ -151,37 +127,10 @@ VMM_API int vmm_virtio_pmem_get_fd(struct vmm_virtio_pmem *pmem);
 /** Do what there is to do; not for a device with a thread. */
 VMM_API void vmm_virtio_pmem_run(struct vmm_virtio_pmem *pmem);
 
-/** Leave the queue and guest memory alone from when this returns: a flush that is under
- *  way is answered first. Without a thread, do not poll until it is resumed. */
-VMM_API void vmm_virtio_pmem_pause(struct vmm_virtio_pmem *pmem);
-
-/** Go on after vmm_virtio_pmem_pause(). */
-VMM_API void vmm_virtio_pmem_resume(struct vmm_virtio_pmem *pmem);
-
 /** Tell the counters; at most `out->size` bytes are written. Waits for a flush that is
  *  under way. */
 VMM_API void vmm_virtio_pmem_get_stats(struct vmm_virtio_pmem *pmem,
 				       struct vmm_virtio_pmem_stats *out);
-
-/** Tell the state, for a snapshot; at most `out->size` bytes are written. */
-VMM_API void vmm_virtio_pmem_get_state(struct vmm_virtio_pmem *pmem,
-				       struct vmm_virtio_pmem_state *out);
-
-/**
- * Bring a device to a saved state, before a transport is made for it. The state is checked
- * as hostile input.
- *
- * @param pmem      a device that has no transport yet
- * @param state     from vmm_virtio_pmem_get_state()
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state cannot be, or is of another range
- * @retval -E2BIG   an unknown tail of @p state
- * @retval -EBUSY   the device is in use
- */
-VMM_API VMM_MUST_USE int vmm_virtio_pmem_restore(
-    struct vmm_virtio_pmem *pmem, const struct vmm_virtio_pmem_state *state,
-    struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_pmem, vmm_virtio_pmem_free)
 

@@ -148,28 +148,6 @@ struct vmm_virtio_vsock_stats {
 	uint64_t starved;
 };
 
-/** Version of struct vmm_virtio_vsock_state. */
-#define VMM_VIRTIO_VSOCK_STATE_VERSION 1u
-
-/** A device for a snapshot; plain data. Connections do not survive one. */
-struct vmm_virtio_vsock_state {
-	/** Size of this structure. */
-	size_t size;
-	/** #VMM_VIRTIO_VSOCK_STATE_VERSION. */
-	uint32_t version;
-	/** 1 if a reset of the transport is not acknowledged by the driver yet. */
-	uint32_t resetting;
-	/** CID that the guest had. */
-	uint64_t cid;
-};
-
-/** An empty state. */
-#define VMM_VIRTIO_VSOCK_STATE_INIT                                                    \
-	{                                                                              \
-		sizeof(struct vmm_virtio_vsock_state), VMM_VIRTIO_VSOCK_STATE_VERSION, \
-		    0, 0                                                               \
-	}
-
 /**
  * Make a socket device, and its sockets. Host programs may connect at once, and are served
  * when the guest's driver is there.
@@ -205,39 +183,9 @@ VMM_API int vmm_virtio_vsock_get_fd(struct vmm_virtio_vsock *vsock);
 /** Do what there is to do, without waiting; not for a device with a thread. */
 VMM_API void vmm_virtio_vsock_run(struct vmm_virtio_vsock *vsock);
 
-/** Leave queues and guest memory alone from when this returns, for a snapshot or
- *  vmm_virtio_mmio_set_mem(). Without a thread, do not poll until it is resumed: the
- *  descriptor stays readable, and vmm_virtio_vsock_run() does nothing. */
-VMM_API void vmm_virtio_vsock_pause(struct vmm_virtio_vsock *vsock);
-
-/** Go on after vmm_virtio_vsock_pause(). */
-VMM_API void vmm_virtio_vsock_resume(struct vmm_virtio_vsock *vsock);
-
 /** Tell the counters; at most `out->size` bytes are written. */
 VMM_API void vmm_virtio_vsock_get_stats(struct vmm_virtio_vsock *vsock,
 					struct vmm_virtio_vsock_stats *out);
-
-/** Tell the state, for a snapshot; at most `out->size` bytes are written. */
-VMM_API void vmm_virtio_vsock_get_state(struct vmm_virtio_vsock *vsock,
-					struct vmm_virtio_vsock_state *out);
-
-/**
- * Bring a device to a saved state, before a transport is made for it. The state is checked
- * as hostile input. When the device is activated it tells the driver that all connections
- * are gone (TRANSPORT_RESET) and has no other business with it until the driver gives the
- * event's buffer back. The CID stays that of the options: the driver reads it anew.
- *
- * @param vsock     a device that has no transport yet
- * @param state     from vmm_virtio_vsock_get_state()
- * @param[out] err  detail on failure; may be NULL
- * @retval 0        done
- * @retval -EBADMSG the state contradicts itself; nothing changed
- * @retval -E2BIG   an unknown tail of @p state
- * @retval -EBUSY   the device is in use
- */
-VMM_API VMM_MUST_USE int vmm_virtio_vsock_restore(
-    struct vmm_virtio_vsock *vsock, const struct vmm_virtio_vsock_state *state,
-    struct vmm_error *err);
 
 VMM_DEFINE_CLEANUP(vmm_virtio_vsock, vmm_virtio_vsock_free)
 

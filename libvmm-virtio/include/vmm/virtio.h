@@ -55,7 +55,7 @@ VMM_BEGIN_DECLS
 /** Most shared memory regions of a device. */
 #define VMM_VIRTIO_SHM_MAX 16u
 /** Longest saved state of a device's own in bytes. */
-#define VMM_VIRTIO_DEVICE_STATE_MAX 0x1000000u
+#define VMM_VIRTIO_DEVICE_STATE_MAX 0x40000000u
 
 /** A device's way to its driver; belongs to the transport. */
 struct vmm_virtio_transport;
@@ -138,14 +138,17 @@ struct vmm_virtio_device_ops {
 	int64_t (*save)(void *ctx, void *buf, size_t size);
 	/**
 	 * Take what `save` wrote, as hostile input, and start as `activate` does, instead
-	 * of it; @p activation is NULL if the device is not to be active. What is called
-	 * on the transport meanwhile does not interrupt the driver; a configuration space
-	 * that differs in the end from the saved one is told to it. A negative errno value
-	 * makes the restore fail; `reset` is then called if @p activation was given. NULL:
-	 * `activate` does, and a saved state that is not empty is refused.
+	 * of it, but at rest; @p activation is NULL if the device is not to be active.
+	 * What the driver wrote to the configuration space is there already, not told by
+	 * `config_written`. What is called on @p transport meanwhile does not interrupt
+	 * the driver; a configuration space that differs in the end from the saved one is
+	 * told to it. A negative errno value makes the restore fail; `reset` is then
+	 * called if @p activation was given. NULL: `activate` does, after
+	 * `config_written`, and a saved state that is not empty is refused.
 	 */
-	int (*restore)(void *ctx, const struct vmm_virtio_activation *activation,
-		       const void *data, size_t len);
+	int (*restore)(void *ctx, struct vmm_virtio_transport *transport,
+		       const struct vmm_virtio_activation *activation, const void *data,
+		       size_t len);
 };
 
 /** Defaults: no callback. */
@@ -237,6 +240,12 @@ VMM_API void vmm_virtio_transport_signal_queue(struct vmm_virtio_transport *tran
  * @retval -EINVAL   it is outside the configuration space
  */
 VMM_API VMM_MUST_USE int vmm_virtio_transport_set_config(
+    struct vmm_virtio_transport *transport, uint32_t offset, const void *data,
+    uint32_t len);
+
+/** Change the configuration space as vmm_virtio_transport_set_config() does, without an
+ *  interrupt: for what the driver expects, because it asked for it. */
+VMM_API VMM_MUST_USE int vmm_virtio_transport_sync_config(
     struct vmm_virtio_transport *transport, uint32_t offset, const void *data,
     uint32_t len);
 
@@ -397,8 +406,8 @@ VMM_API VMM_MUST_USE int64_t vmm_virtio_mmio_save(struct vmm_virtio_mmio *mmio, 
  * Bring a new transport to a saved state and leave it paused. The state is taken as
  * hostile: whatever it says, only what a driver can reach becomes true, and what the
  * device offers now decides. Of the configuration space, only the bits that the driver
- * may write come from the state (told to the device by `config_written`); where others
- * differ the driver gets a configuration change.
+ * may write come from the state; where others differ the driver gets a configuration
+ * change.
  *
  * @param mmio      the transport, not touched by a driver yet
  * @param data      from vmm_virtio_mmio_save()
