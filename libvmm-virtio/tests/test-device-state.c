@@ -684,9 +684,9 @@ static void idle_devices_go_on_elsewhere(void **state)
 	}
 }
 
-static void no_byte_of_a_state_is_trusted(void **unused)
+static void no_byte_of_a_state_is_trusted(void **state)
 {
-	static uint8_t state[STATE_MAX];
+	static uint8_t saved[STATE_MAX];
 	struct vmm_test_rng rng = vmm_test_rng();
 
 	for (size_t i = 0; i < VMM_ARRAY_LEN(types); i++) {
@@ -700,15 +700,15 @@ static void no_byte_of_a_state_is_trusted(void **unused)
 		start(&to, type, ends);
 		climb(&from, i % 2 ? PACKED : 0);
 		work(&from);
-		len = save(&from, state);
+		len = save(&from, saved);
 		copy_guest(&to, &from);
 		for (size_t at = 0; at < len; at++) {
-			uint8_t old = state[at];
+			uint8_t old = saved[at];
 			int ret;
 
-			state[at] ^= (uint8_t)(1 + vmm_test_below(&rng, 255));
-			ret = vmm_virtio_mmio_restore(to.r.mmio, state, len, NULL);
-			state[at] = old;
+			saved[at] ^= (uint8_t)(1 + vmm_test_below(&rng, 255));
+			ret = vmm_virtio_mmio_restore(to.r.mmio, saved, len, NULL);
+			saved[at] = old;
 			if (ret < 0)
 				continue;
 			taken++;

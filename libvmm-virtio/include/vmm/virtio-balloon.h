@@ -31,6 +31,10 @@
  *
  * The device has no thread: a notification calls @p wake, and the VMM then calls
  * vmm_virtio_balloon_run() on a thread of its choice. All calls are for any thread.
+ *
+ * Its transport pauses and saves it (vmm/virtio.h): target, size, run of hints and the pages
+ * in the balloon, 1 bit each. A restore discards nothing: the memory was saved without them.
+ * Statistics that wait for a poll go back to the ring during a pause, and are read again.
  */
 
 #include <stddef.h>

@@ -23,6 +23,11 @@
  *
  * **Memory.** Requests point into guest memory until they complete. To change the memory
  * table, call vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
+ *
+ * **State.** The transport pauses and saves the device (vmm/virtio.h): a pause waits until
+ * what is in flight is complete, and is not for a callback of a back end. Saved are the
+ * capacity, the cache's mode and whether a flush has failed, for a device of the same block
+ * size and queues. A file that is smaller than the capacity is refused.
  */
 
 #include <stdbool.h>

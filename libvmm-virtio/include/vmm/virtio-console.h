@@ -20,6 +20,10 @@
  *
  * **Memory.** Between two runs no chain is in flight. To change the memory table, call
  * vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
+ *
+ * **State.** The transport pauses and saves the device (vmm/virtio.h), not from a callback.
+ * Saved are the size, what the driver said of its ports, and how much of a chain of output
+ * went already.
  */
 
 #include <stdbool.h>

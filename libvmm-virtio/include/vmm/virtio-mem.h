@@ -28,6 +28,10 @@
  *
  * The device has no thread: a notification calls @p wake, and the VMM then calls
  * vmm_virtio_mem_run() on a thread of its choice. All calls are for any thread.
+ *
+ * Its transport pauses and saves it (vmm/virtio.h): what is asked for and which blocks are
+ * plugged, for the same region. A restore does not call the back end: the memory comes by
+ * itself.
  */
 
 #include <stddef.h>

@@ -17,6 +17,10 @@
  *
  * **Memory.** Between two runs no chain is in flight. To change the memory table, call
  * vmm_virtio_mmio_pause(), vmm_virtio_mmio_set_mem(), vmm_virtio_mmio_resume().
+ *
+ * **State.** The transport pauses and saves the device (vmm/virtio.h): frames wait in the
+ * back end meanwhile; not from a callback of it. Saved are the link and what the driver set:
+ * address, filters, offloads, pairs.
  */
 
 #include <stdbool.h>

@@ -26,6 +26,9 @@
  * polls vmm_virtio_pmem_get_fd() for reading and calls vmm_virtio_pmem_run(), which waits
  * for the storage. A reset waits for a flush that is under way. All calls are for any
  * thread.
+ *
+ * Its transport pauses and saves it (vmm/virtio.h): the range, which must be the same, and
+ * whether a flush has failed. A pause waits for a flush that is under way.
  */
 
 #include <stdbool.h>

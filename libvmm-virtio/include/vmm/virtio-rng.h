@@ -18,6 +18,8 @@
  * The device has no thread of its own. A notification calls @p wake, and the VMM then
  * calls vmm_virtio_rng_run() on a thread of its choice; with an ioeventfd as doorbell
  * the event loop does so directly.
+ *
+ * Its transport pauses it (vmm/virtio.h); there is nothing to save.
  */
 
 #include <stddef.h>

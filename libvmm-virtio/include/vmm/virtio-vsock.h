@@ -38,6 +38,10 @@
  * polls vmm_virtio_vsock_get_fd() for reading and calls vmm_virtio_vsock_run(). Nothing
  * that a guest or a host program does makes it wait: what cannot go on is remembered, in
  * bounded memory, while everybody else is served. All calls are for any thread.
+ *
+ * Its transport pauses and saves it (vmm/virtio.h). Connections do not survive a restore:
+ * the driver is told (TRANSPORT_RESET), reads the CID anew, which is that of the options, and
+ * nothing else happens until it gives the event's buffer back.
  */
 
 #include <stdbool.h>
