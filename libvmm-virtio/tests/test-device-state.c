@@ -122,8 +122,8 @@ static void blk_offer(struct place *p)
 
 	request[8] = (uint8_t)(p->works % 16);
 	memset(request + 16, (int)p->works + 1, 512);
-	assert_true(dr_add(&p->r, 0, request, sizeof(request), 1) >= 0);
 	*(uint8_t *)dr_answer(&p->r, 0) = 0xff;
+	assert_true(dr_add(&p->r, 0, request, sizeof(request), 1) >= 0);
 }
 
 static void blk_check(struct place *p)
