@@ -80,8 +80,12 @@ static void print_value(const char *prefix, const char *key, json_t *json)
 	char path[PATH_MAX_LEN], text[4200];
 	json_t *item;
 	size_t i;
+	int len = snprintf(path, sizeof(path), "%s%.*s", prefix, bare_length(key), key);
 
-	(void)snprintf(path, sizeof(path), "%s%.*s", prefix, bare_length(key), key);
+	/* What is nested that deeply is none of ours: a bound for the recursion, too. */
+	if (len < 0 || len > (int)sizeof(path) - 24)
+		return;
+	control_clean(path);
 	if (json_is_object(json)) {
 		(void)strncat(path, ".", sizeof(path) - strlen(path) - 1);
 		print_object(path, json);

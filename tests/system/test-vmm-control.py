@@ -393,6 +393,43 @@ def a_machine_that_hangs_is_listed_and_killed(directory):
         tap.equal(home.json("list"), [], "afterwards")
 
 
+def a_client_believes_no_machine(directory):
+    """Whatever answers: a bounded time, one line of error, nothing for the terminal."""
+    with Home(directory) as home:
+        (home.directory / "libvmm").mkdir(mode=0o700)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(home.socket_path("fake")))
+        listener.listen()
+        listener.settimeout(20)
+        deep = b'{"a":' * 1900 + b"1" + b"}" * 1900
+        for reply, status, part in (
+                (b"", 1, "the machine is gone"), (b'{"ok":true', 1, "the machine is gone"),
+                (b"\n", 1, "makes no sense"), (b"[]\n", 1, "makes no sense"),
+                (b'{"ok":true,"result":[]}\n', 1, "makes no sense"),
+                (b'{"ok":false,"error":"no\\u001b[2J"}\n', 1, "fake: no?[2J"),
+                (b"x" * (1 << 21), 1, "gone"),
+                (b'{"ok":true,"result":{"a":"\\u001b[2J","b\\u001b":1,"c_bytes":-1,"d":[1,[{}]]}}\n',
+                 0, "a: ?[2J\nb?: 1\n"),
+                (b'{"ok":true,"result":{"outcome":"\\u001b"}}\n', 0, "fake: ?\n"),
+                (b'{"ok":true,"result":' + deep + b"}\n", 0, "")):
+            client = subprocess.Popen([VMM, "info", "fake"], env=home.environment, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            peer, _ = listener.accept()
+            peer.settimeout(20)
+            tap.equal(peer.recv(100), b'{"command":"info"}\n', "request")
+            try:
+                peer.sendall(reply)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            peer.close()
+            out, error = client.communicate(timeout=20)
+            tap.equal(client.returncode, status, f"{reply[:40]!r} {error!r}")
+            tap.equal(error.count("\n"), status, f"lines in {error!r}")
+            tap.contains(error if status else out, part, f"{reply[:40]!r}")
+            tap.check("\x1b" not in out + error, "escapes reach the terminal")
+        listener.close()
+
+
 def a_balloon_takes_a_target(directory):
     with Home(directory) as home:
         home.start("demo", "--balloon")
@@ -441,5 +478,5 @@ tap.run([a_machine_is_listed_and_described, a_paused_machine_stands_still,
          wrong_requests_are_answered_and_change_nothing, hostile_clients_hold_up_nobody,
          many_clients_push_out_the_silent_ones, clients_that_vanish_leave_nothing,
          another_user_is_not_heard, a_machine_that_hangs_is_listed_and_killed,
-         a_balloon_takes_a_target, without_a_runtime_directory_it_is_in_tmp,
+         a_client_believes_no_machine, a_balloon_takes_a_target, without_a_runtime_directory_it_is_in_tmp,
          fifty_machines_in_a_row_leave_nothing], skip_reason())
