@@ -464,9 +464,13 @@ static void a_device_without_the_callbacks_is_activated_as_ever(void **state)
 	struct pair *p = pair_new(&ops);
 
 	reach_driver_ok(&p->from.d, EV);
+	vmm_virtio_mmio_write(p->from.d.mmio, R_CONFIG + 2, "\xa0\xa1\xa2", 3);
 	save(p);
 	assert_int_equal(restore(p), 0);
 	assert_int_equal(p->to.d.activated, 1);
+	assert_int_equal(p->to.d.config_writes, 1);
+	assert_int_equal(p->to.d.written_at, 0);
+	assert_int_equal(p->to.d.written[3], 0xa1);
 	assert_int_equal(p->to.d.notified[0], 0);
 	vmm_virtio_mmio_resume(p->to.d.mmio);
 	assert_int_equal(p->to.d.notified[0], 1);
