@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,19 +39,21 @@ static int set_number(const struct word_rule *rule, const char *value, void *fie
 /* Of one station, not of a group, and not zeros. */
 static int set_mac(const char *value, uint8_t mac[6])
 {
-	unsigned int byte[6];
-	int end = 0, sum = 0;
+	static const char digits[] = "0123456789abcdef";
+	static const uint8_t zeros[6];
 
-	if (strlen(value) != 17 ||
-	    sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2],
-		   &byte[3], &byte[4], &byte[5], &end) != 6 ||
-	    end != 17 || byte[0] & 1)
+	if (strlen(value) != 17)
 		return -EINVAL;
-	for (int i = 0; i < 6; i++) {
-		mac[i] = (uint8_t)byte[i];
-		sum += mac[i];
+	for (int i = 0; i < 17; i++) {
+		bool is_digit = isxdigit((unsigned char)value[i]);
+		const char *digit = strchr(digits, value[i] | 0x20); /* either case */
+
+		if (i % 3 == 2 ? value[i] != ':' : !is_digit || !digit)
+			return -EINVAL;
+		if (i % 3 != 2)
+			mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (digit - digits));
 	}
-	return sum ? 0 : -EINVAL;
+	return mac[0] & 1 || memcmp(mac, zeros, sizeof(zeros)) == 0 ? -EINVAL : 0;
 }
 
 static int set_text(const char *option, const struct word_rule *rule, const char *value,

@@ -89,6 +89,8 @@ def words_of_a_network_are_checked(directory):
                       ("tap=abcdefghijklmnop", "longer than 15"), ("none=1", "none of tap"),
                       ("tap-fd=-1", "makes no sense"), ("none,mtu=67", "mtu=67 makes"),
                       ("none,mac=01:02:03:04:05:06", "mac=01:"), ("none,mac=2:3", "mac=2:3"),
+                      ("none,mac=02: 3:04:05:06:07", "mac=02: 3"),
+                      ("none,mac=0x:03:04:05:06:07", "mac=0x"),
                       ("none,mac=00:00:00:00:00:00", "mac=00:"), ("none,queues=2", "needs tap"),
                       ("passt=" + "x" * 108, "longer than 107"), ("none,ro", "unknown word")):
         refused(2, part, "run", "--kernel", "k", "--net", bad)
