@@ -256,11 +256,16 @@ const struct client_command *client_find(const char *word)
 	return NULL;
 }
 
-void client_print_commands(void)
+bool client_get_words(size_t index, struct client_words *out)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("       reference-vmm %s%s [--json]\n", commands[i].word,
-		       commands[i].usage);
+	const struct client_command *command = &commands[index];
+
+	if (index >= sizeof(commands) / sizeof(commands[0]))
+		return false;
+	*out = (struct client_words){ command->word,  command->usage,
+				      command->help,  command->example,
+				      command->names, command->has_timeout };
+	return true;
 }
 
 static void print_help(const struct client_command *command)
@@ -299,15 +304,22 @@ static int parse_options(const struct client_command *command, int argc, char **
 					       { "help", no_argument, NULL, 'h' },
 					       { "timeout", required_argument, NULL,
 						 't' },
+					       { "name", required_argument, NULL, 'n' },
 					       { NULL, 0, NULL, 0 } };
 	int letter, ret = 0;
 
 	opterr = 0;
-	while (ret == 0 && (letter = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+	while (ret == 0 &&
+	       (letter = getopt_long(argc, argv, ":hn:", longs, NULL)) != -1) {
 		if (letter == 'h')
 			ret = 1;
 		else if (letter == 'j')
 			args->json = true;
+		else if (letter == 'n' && command->names == 0)
+			ret = vmm_error_set(err, -EINVAL, "%s has no --name",
+					    command->word);
+		else if (letter == 'n')
+			args->name = optarg; /* as rust-vmm-glue's users write it */
 		else if (letter == 't')
 			ret = set_timeout(command, args, optarg, err);
 		else
@@ -322,24 +334,25 @@ static int parse_options(const struct client_command *command, int argc, char **
 static int parse(const struct client_command *command, int argc, char **argv,
 		 struct arguments *args, struct vmm_error *err)
 {
-	int ret = parse_options(command, argc, argv, args, err);
+	int given, ret = parse_options(command, argc, argv, args, err);
 
 	if (ret != 0)
 		return ret;
-	if (argc - optind < command->names)
+	given = argc - optind + (args->name ? 1 : 0);
+	if (given < command->names)
 		return vmm_error_set(err, -EINVAL, "%s needs%s", command->word,
 				     command->usage);
-	if (argc - optind > command->names)
+	if (given > command->names)
 		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
-				     argv[optind + command->names]);
-	args->name = argv[optind];
+				     argv[argc - (given - command->names)]);
+	if (!args->name)
+		args->name = argv[optind++];
 	if (command->names > 0)
 		ret = control_check_name(args->name, err);
 	if (ret == 0 && command->names > 1 &&
-	    (value_size(argv[optind + 1], MIB, &args->size) < 0 ||
-	     args->size > INT64_MAX))
+	    (value_size(argv[optind], MIB, &args->size) < 0 || args->size > INT64_MAX))
 		ret = vmm_error_set(err, -EINVAL, "'%.64s' is not a size such as 256M",
-				    argv[optind + 1]);
+				    argv[optind]);
 	return ret;
 }
 

@@ -2,6 +2,9 @@
 #ifndef CONTROL_CLIENT_H
 #define CONTROL_CLIENT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* The commands for running machines: list, info, pause and so on. */
 
 struct client_command;
@@ -12,7 +15,17 @@ const struct client_command *client_find(const char *word);
 /* Run it with what stands behind argv[0], and return the exit status. */
 int client_run(const struct client_command *command, int argc, char **argv);
 
-/* Print a line for each, for the help of the program. */
-void client_print_commands(void);
+/* What there is to say about a command, for the help of the program. */
+struct client_words {
+	const char *word;
+	const char *usage; /* its arguments */
+	const char *help;
+	const char *example;
+	int names; /* how many arguments */
+	bool has_timeout;
+};
+
+/* Whether there is a command of that number. */
+bool client_get_words(size_t index, struct client_words *out);
 
 #endif

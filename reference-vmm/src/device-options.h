@@ -11,4 +11,8 @@ int set_vsock(struct machine_desc *desc, const char *value, struct vmm_error *er
 int set_rng(struct machine_desc *desc, const char *value, struct vmm_error *err);
 int set_balloon(struct machine_desc *desc, const char *value, struct vmm_error *err);
 
+/* Forget those of a machine file when the command line has its own. */
+void clear_disks(struct machine_desc *desc);
+void clear_nets(struct machine_desc *desc);
+
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "control-client.h"
+#include "help.h"
 #include "machine.h"
 #include "options.h"
 
@@ -21,7 +22,10 @@ int main(int argc, char **argv)
 
 	switch (command) {
 	case COMMAND_HELP:
-		options_print_help();
+		help_print();
+		break;
+	case COMMAND_HELP_RUN:
+		help_print_run();
 		break;
 	case COMMAND_VERSION:
 		printf("reference-vmm %s\n", VMM_VERSION);

@@ -45,7 +45,6 @@ struct vsock_desc {
 	char path[VSOCK_PATH_MAX + 1];
 };
 
-/* What the user asked for: plain data, no pointers into argv. */
 /* How a kernel is entered, on machines that have more than one way. */
 enum boot_protocol {
 	BOOT_LINUX64,
@@ -53,10 +52,12 @@ enum boot_protocol {
 	BOOT_PVH,
 };
 
+/* What the user asked for: plain data, no pointers into argv. */
 struct machine_desc {
 	char kernel[PATH_LEN_MAX];
 	char initrd[PATH_LEN_MAX]; /* empty: none */
 	char cmdline[CMDLINE_MAX];
+	uint64_t kernel_min; /* lowest address the kernel may use; 0: as it likes */
 	char kvm_path[PATH_LEN_MAX];
 	uint64_t memory; /* bytes */
 	uint32_t cpus;
@@ -71,18 +72,22 @@ struct machine_desc {
 	bool virtio_console; /* has the input, beside the serial line */
 	bool balloon;
 	char name[MACHINE_NAME_MAX + 1]; /* empty: not to be controlled */
+	/* About this run. */
+	char config[PATH_LEN_MAX]; /* the machine file; empty: none */
+	bool dry_run;
+	bool json;
+	bool verbose;
 };
 
 enum command {
 	COMMAND_RUN,
 	COMMAND_HELP,
+	COMMAND_HELP_RUN,
 	COMMAND_VERSION,
 };
 
 /* Read the command line. -EINVAL with a one-line detail when it makes no sense. */
 int options_parse(int argc, char **argv, enum command *out_command,
 		  struct machine_desc *out_desc, struct vmm_error *err);
-
-void options_print_help(void);
 
 #endif

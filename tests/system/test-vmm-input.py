@@ -34,12 +34,22 @@ def refused(status, part, *args, user=None):
 
 
 def help_lists_every_option(directory):
-    done = vmm("--help")
+    done = vmm("run", "--help")
     tap.equal(done.returncode, 0, "status")
     for option in ("--kernel", "--initrd", "--cmdline", "--memory", "--cpus",
-                   "--boot-protocol"):
+                   "--boot-protocol", "--disk", "--net", "--config", "--dry-run", "--verbose"):
         tap.contains(done.stdout, option, "help")
-    tap.equal(vmm("run", "--help").stdout, done.stdout, "help of run")
+    tap.equal(vmm("--help").returncode, 0, "status")
+
+
+def every_command_has_help_with_an_example(directory):
+    for command in ("run", "list", "info", "pause", "resume", "stop", "kill", "balloon", "stats"):
+        tap.contains(vmm("--help").stdout, f"\n  {command}", "help of the program")
+        done = vmm(command, "--help")
+        tap.equal((done.returncode, done.stderr), (0, ""), f"{command} --help")
+        tap.contains(done.stdout, f"Usage: reference-vmm {command}", "help")
+        tap.contains(done.stdout, f"Example: reference-vmm {command}", "help")
+        tap.contains(done.stdout, "Exit status: 0", "help")
 
 
 def version_is_one_line(directory):
@@ -69,6 +79,23 @@ def sizes_and_counts_are_checked(directory):
                       ("17592186044416", "address space"), ("18446744073709551616", "address"),
                       ("99999999T", "address space")):
         refused(2, part, "run", "--kernel", "k", "--memory", bad)
+
+
+def forms_of_other_vmms_are_checked(directory):
+    for bad, part in (("size_mib=x", "not a size"), ("size_mib=0", "less than 1 MiB"),
+                      ("size_mb=1", "not a size")):
+        refused(2, part, "run", "--kernel", "k", "--guest-memory", bad)
+    for bad, part in (("num=0", "at least 1"), ("num=x", "not a number"), ("n=1", "not a number")):
+        refused(2, part, "--vcpu", bad, "--kernel", "path=k")
+    for bad, part in (("path=", "path needs a value"), ("cmdline=x", "run needs --kernel"),
+                      ("path=k,args=x", "unknown word 'args'"),
+                      ("path=k,cmdline=console=ttyS0,115200", "unknown word '115200'"),
+                      ("path=k,kernel_load_addr=0x100000", "kernel_load_addr=0x100000 makes"),
+                      ("path=" + "x" * 4096, "path is longer than 4095")):
+        refused(2, part, "--kernel", bad)
+    refused(2, "ro takes no value", "--kernel", "path=k", "--block", "path=k", "--blk", "path=k,ro=")
+    refused(2, "list has no", "list", "-n", "demo")
+    refused(2, "unexpected argument 'b'", "pause", "-n", "a", "b")
 
 
 def words_of_a_disk_are_checked(directory):
@@ -228,7 +255,8 @@ def a_kvm_without_permission_says_so(directory):
             user=somebody(directory))
 
 
-tap.run([help_lists_every_option, version_is_one_line, a_wrong_command_line_is_status_2,
+tap.run([help_lists_every_option, every_command_has_help_with_an_example,
+         forms_of_other_vmms_are_checked, version_is_one_line, a_wrong_command_line_is_status_2,
          sizes_and_counts_are_checked, words_of_a_disk_are_checked, words_of_a_network_are_checked,
          a_console_is_one_of_two,
          names_of_machines_are_checked, control_commands_are_checked,

@@ -205,6 +205,7 @@ static int load_images(struct machine *machine, const struct vmm_mem *mem,
 
 	opts.arch = VMM_LOAD_ARCH_X86_64;
 	opts.map = map;
+	opts.min_gpa = machine->desc->kernel_min;
 	source = source_of(machine->desc->kernel, machine->board->kernel_fd);
 	ret = vmm_load_kernel(mem, &source, &opts, kernel, err);
 	if (ret < 0 || machine->board->initrd_fd < 0)
