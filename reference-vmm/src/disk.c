@@ -109,6 +109,7 @@ int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_err
 {
 	struct virtio_device device = {
 		.name = "--disk",
+		.detail = desc->path,
 		.free = disk_free,
 		.get_doorbell = get_doorbell,
 	};

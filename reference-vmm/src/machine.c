@@ -8,6 +8,7 @@
 
 #include "control-server.h"
 #include "cpu.h"
+#include "dry-run.h"
 #include "machine.h"
 #include "terminal.h"
 #include "virtio.h"
@@ -149,11 +150,24 @@ static int buses_new(struct machine *machine, struct vmm_error *err)
 	return ret < 0 ? vmm_error_set(err, ret, "bus: %s", strerror(-ret)) : 0;
 }
 
-typedef int (*step_fn)(struct machine *machine, struct vmm_error *err);
-
-static const step_fn steps[] = {
-	loop_new,  board_open_images, control_new, kvm_new, memory_new,	 buses_new,
-	board_new, virtio_new,	      cpus_new,	   load,    board_start, cpus_start,
+/* From nothing to a running machine. A dry run has no part in what others would see. */
+static const struct step {
+	const char *name;
+	int (*run)(struct machine *machine, struct vmm_error *err);
+	bool live;
+} steps[] = {
+	{ "event loop and signals", loop_new, false },
+	{ "kernel and initrd found", board_open_images, false },
+	{ "control socket", control_new, true },
+	{ "KVM opened", kvm_new, false },
+	{ "guest memory", memory_new, false },
+	{ "buses", buses_new, false },
+	{ "interrupt controllers and board", board_new, false },
+	{ "virtio devices", virtio_new, false },
+	{ "vCPUs", cpus_new, false },
+	{ "guest loaded", load, false },
+	{ "console", board_start, true },
+	{ "vCPUs started", cpus_start, true },
 };
 
 static void machine_free(struct machine *machine)
@@ -192,28 +206,67 @@ void machine_resume(struct machine *machine)
 	cpus_resume(machine);
 }
 
+static double ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) * 1e3 +
+	       (double)(now.tv_nsec - start->tv_nsec) / 1e6;
+}
+
+static int build(struct machine *machine, struct vmm_error *err)
+{
+	const struct machine_desc *desc = machine->desc;
+	struct timespec start;
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (steps[i].live && desc->dry_run)
+			continue;
+		(void)clock_gettime(CLOCK_MONOTONIC, &start);
+		ret = steps[i].run(machine, err);
+		if (desc->verbose)
+			fprintf(stderr, "reference-vmm: %9.3f ms  %s%s\n",
+				ms_since(&start), steps[i].name,
+				ret < 0 ? ": failed" : "");
+	}
+	if (ret == 0 && desc->verbose)
+		fprintf(stderr, "reference-vmm: %9.3f ms  all together\n",
+			ms_since(&machine->started));
+	return ret;
+}
+
+/* Until there is an outcome. */
+static int run(struct machine *machine, struct vmm_error *err)
+{
+	int code, ret = vmm_event_run(machine->loop, &code);
+
+	return ret < 0 ? vmm_error_set(err, ret, "event loop: %s", strerror(-ret)) : 0;
+}
+
 int machine_run(const struct machine_desc *desc)
 {
 	struct machine machine = { .desc = desc };
 	struct vmm_error err = { 0 };
 	const char *text;
-	int ret = 0, code = 0, status;
+	int ret, status;
 
 	gate_init(&machine.gate);
 	(void)clock_gettime(CLOCK_MONOTONIC, &machine.started);
-	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
-		ret = steps[i](&machine, &err);
-	if (ret == 0) {
-		ret = vmm_event_run(machine.loop, &code);
-		if (ret < 0)
-			(void)vmm_error_set(&err, ret, "event loop: %s", strerror(-ret));
-	}
+	if (desc->verbose && desc->config[0])
+		fprintf(stderr, "reference-vmm: machine file %s\n", desc->config);
+	ret = build(&machine, &err);
+	if (ret == 0)
+		ret = desc->dry_run ? dry_run_print(&machine, &err) : run(&machine, &err);
 	/* vCPU threads leave once there is an outcome, whatever it is. */
-	if (ret < 0 && machine.loop)
-		outcome_set(&machine.outcome, EXIT_MACHINE_FAILED, "%s", err.message);
+	if (machine.loop && (ret < 0 || desc->dry_run))
+		outcome_set(&machine.outcome, ret < 0 ? EXIT_MACHINE_FAILED : 0, "%s",
+			    err.message);
 	status = machine.loop ? machine.outcome.status : EXIT_MACHINE_FAILED;
 	text = machine.loop ? machine.outcome.text : err.message;
 	machine_free(&machine); /* the terminal is itself again before the last line */
-	fprintf(stderr, "reference-vmm: %s\n", text);
+	if (text[0])
+		fprintf(stderr, "reference-vmm: %s\n", text);
 	return status;
 }

@@ -47,7 +47,8 @@ struct machine {
 	struct cpu *cpus;
 };
 
-/* Build a machine, run it to its end, take it apart. Returns the exit status. */
+/* Build a machine, run it to its end (or say what it is, for a dry run), take it apart.
+ * Returns the exit status. */
 int machine_run(const struct machine_desc *desc);
 
 /* Bring vCPUs and devices to rest, and back. On the event loop; no effect if done already.
@@ -76,6 +77,17 @@ int board_new(struct machine *machine, struct vmm_error *err);
  * on failure those that were made, too. */
 int board_get_places(struct vmm_alloc_ranges **out_windows,
 		     struct vmm_alloc_ids **out_gsis);
+
+/* What a board always has. */
+struct board_part {
+	const char *name;
+	bool port; /* in the space of ports, not of memory */
+	uint64_t base;
+	uint64_t len;
+	int gsi; /* -1: none */
+};
+
+const struct board_part *board_get_parts(size_t *out_count);
 
 /* Load the guest and give each vCPU its first state. */
 int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_error *err);

@@ -138,6 +138,7 @@ int nic_add(struct virtio *virtio, const struct nic_desc *desc, struct vmm_error
 {
 	struct virtio_device device = {
 		.name = "--net",
+		.detail = desc->name,
 		.free = nic_free,
 		.get_doorbell = get_doorbell,
 	};

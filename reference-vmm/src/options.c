@@ -136,6 +136,8 @@ static int parse_run(int argc, char **argv, struct machine_desc *desc,
 	if (optind < argc)
 		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
 				     argv[optind]);
+	if (desc->json && !desc->dry_run)
+		return vmm_error_set(err, -EINVAL, "--json goes with --dry-run");
 	if (desc->kernel[0] == '\0')
 		return vmm_error_set(err, -EINVAL, "run needs --kernel FILE");
 	return add_root(desc, err);

@@ -228,6 +228,11 @@ struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index)
 	return virtio->slots[index].place;
 }
 
+const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_t index)
+{
+	return &virtio->slots[index].device;
+}
+
 struct machine *virtio_get_machine(struct virtio *virtio)
 {
 	return virtio->machine;

@@ -17,7 +17,8 @@ struct virtio_place {
 
 /* A device, whatever its type. */
 struct virtio_device {
-	const char *name; /* for messages */
+	const char *name;   /* for messages: of its option */
+	const char *detail; /* what it leads to, borrowed; NULL: nothing to say */
 	const struct vmm_virtio_device *device;
 	void *object;
 	void (*free)(void *object);
@@ -38,6 +39,7 @@ void virtio_resume(struct virtio *virtio);
 
 size_t virtio_get_count(const struct virtio *virtio);
 struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
+const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_t index);
 
 /* Give a device its window, interrupt and doorbells. Takes it over, even on failure. */
 int virtio_add(struct virtio *virtio, const struct virtio_device *device,

@@ -19,6 +19,7 @@ int vsock_add(struct virtio *virtio, const struct vsock_desc *desc, struct vmm_e
 {
 	struct virtio_device device = {
 		.name = "--vsock",
+		.detail = desc->path,
 		.free = vsock_free,
 		.get_doorbell = get_doorbell,
 	};

@@ -204,6 +204,23 @@ int board_new(struct machine *machine, struct vmm_error *err)
 	return ret < 0 ? vmm_error_set(err, ret, "devices: %s", strerror(-ret)) : 0;
 }
 
+const struct board_part *board_get_parts(size_t *out_count)
+{
+	static const struct board_part parts[] = {
+		{ "timer (KVM)", true, 0x40, 4, 0 },
+		{ "keyboard", true, I8042_PORT, I8042_PORTS, KEYBOARD_GSI },
+		{ "mouse", true, I8042_PORT, I8042_PORTS, MOUSE_GSI },
+		{ "clock", true, RTC_PORT, VMM_SIO_CMOS_PORTS, RTC_GSI },
+		{ "serial", true, COM1_PORT, VMM_SIO_SERIAL_PORTS, COM1_GSI },
+		{ "power", true, POWER_PORT, VMM_SIO_POWER_PORTS, POWER_BUTTON_GSI },
+		{ "I/O APIC (KVM)", false, 0xfec00000, 0x1000, -1 },
+		{ "local APIC (KVM)", false, 0xfee00000, 0x1000, -1 },
+	};
+
+	*out_count = sizeof(parts) / sizeof(parts[0]);
+	return parts;
+}
+
 int board_get_places(struct vmm_alloc_ranges **out_windows,
 		     struct vmm_alloc_ids **out_gsis)
 {
