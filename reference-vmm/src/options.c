@@ -6,6 +6,7 @@
 
 #include <vmm/loader.h>
 
+#include "config.h"
 #include "option-table.h"
 
 enum {
@@ -108,13 +109,31 @@ static int read_options(int argc, char **argv, struct given *given, size_t *out_
 	return 0;
 }
 
-static int set_all(struct machine_desc *desc, const struct given *given, size_t count,
-		   struct vmm_error *err)
+/* What the machine file says, if there is one, and then what the command line says. */
+static int set_machine(struct machine_desc *desc, const struct given *given, size_t count,
+		       const char *name, struct vmm_error *err)
 {
 	int ret = 0;
 
+	for (size_t i = 0; ret == 0 && i < count; i++) {
+		if (given[i].option->command_line)
+			ret = given[i].option->set(desc, given[i].value, err);
+	}
+	if (ret == 0 && name && desc->config[0])
+		return vmm_error_set(err, -EINVAL, "'%.64s' and --config: one of them",
+				     name);
+	if (ret == 0 && name)
+		ret = config_find(name, desc->config, err);
+	if (ret == 0 && desc->config[0])
+		ret = config_load(desc->config, desc, err);
+	for (size_t i = 0; ret == 0 && i < count; i++) {
+		if (given[i].option->clear)
+			given[i].option->clear(desc);
+	}
 	for (size_t i = 0; ret == 0 && i < count; i++)
 		ret = given[i].option->set(desc, given[i].value, err);
+	if (ret == 0 && name && desc->name[0] == '\0')
+		strcpy(desc->name, name); /* config_find() checked it */
 	return ret;
 }
 
@@ -128,14 +147,14 @@ static int parse_run(int argc, char **argv, struct machine_desc *desc,
 	if (!given)
 		return vmm_error_set(err, -ENOMEM, "command line: out of memory");
 	ret = read_options(argc, argv, given, &count, err);
+	if (ret == 0 && argc - optind > 1)
+		ret = vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
+				    argv[optind + 1]);
 	if (ret == 0)
-		ret = set_all(desc, given, count, err);
+		ret = set_machine(desc, given, count, argv[optind], err);
 	free(given);
 	if (ret < 0)
 		return ret;
-	if (optind < argc)
-		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
-				     argv[optind]);
 	if (desc->json && !desc->dry_run)
 		return vmm_error_set(err, -EINVAL, "--json goes with --dry-run");
 	if (desc->kernel[0] == '\0')

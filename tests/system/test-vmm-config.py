@@ -114,8 +114,168 @@ def verbose_has_a_line_for_each_step(directory):
     tap.contains(lines[-1], "all together", "last line")
 
 
+# One machine, in both languages and on the command line.
+MACHINE_JSON = """{"kernel": "hello.elf", "memory": "64M", "cpus": 2, "cmdline": "a=1,2 \\"b\\"",
+ "disk": [{"path": "a.img", "ro": true, "id": "one,two"}, "a.img,ro"],
+ "net": {"mtu": 1400, "none": true}, "rng": true, "balloon": false, "name": "demo"}
+"""
+MACHINE_TOML = """# A machine.
+kernel = "hello.elf"
+memory = "64M"
+cpus = 2
+cmdline = 'a=1,2 "b"'
+rng = true
+balloon = false
+name = "demo"
+disk = [{ path = "a.img", ro = true, id = "one,two" }, "a.img,ro"]
+
+[net]
+mtu = 1400
+none = true
+"""
+MACHINE_OPTIONS = ["--kernel", "hello.elf", "-m64", "-c2", '-pa=1,2 "b"', "--disk",
+                   'a.img,ro,id="one,two"', "-da.img,ro", "--net", "none,mtu=1400", "--rng",
+                   "--name", "demo"]
+
+
+def home(directory):
+    """Machine files with what they name."""
+    guests.write(directory, "hello")
+    disk(directory)
+    (directory / "demo.json").write_text(MACHINE_JSON)
+    if HAS_TOML:
+        (directory / "demo.toml").write_text(MACHINE_TOML)
+    return ["demo.json", "demo.toml"] if HAS_TOML else ["demo.json"]
+
+
+def a_machine_file_says_what_options_say(directory):
+    files = home(directory)
+    want = dry("run", *MACHINE_OPTIONS, cwd=directory)
+    for file in files:
+        tap.equal(dry("run", "--config", file, cwd=directory), want, file)
+
+
+def names_in_a_machine_file_count_from_its_directory(directory):
+    for file in home(directory):
+        machine = dry("run", "--config", directory / file, cwd="/")
+        tap.equal(machine["kernel"], f"{directory}/hello.elf", f"kernel of {file}")
+        tap.equal(devices(machine)[0], ("disk", f"{directory}/a.img"), f"disk of {file}")
+
+
+def options_override_a_machine_file(directory):
+    other = disk(directory, "b.img")
+    for file in home(directory):
+        machine = dry("run", "--config", directory / file, "--cpus=1", "--memory", "128M",
+                      "--disk", other, cwd="/")
+        tap.equal((machine["cpus"], machine["memory_bytes"], machine["name"]),
+                  (1, 128 << 20, "demo"), "CPUs, memory, name")
+        tap.equal(devices(machine), [("disk", str(other)), ("net", None), ("rng", None)],
+                  "the disks are those of the command line")
+        tap.equal(dry("run", "--cpus=1", "--config", directory / file, "--memory", "128M",
+                      "--disk", other, cwd="/"), machine, "in any order")
+
+
+def a_machine_is_found_by_its_name(directory):
+    home(directory)
+    (directory / "vm").mkdir()
+    (directory / "vm/box.json").write_text('{"kernel": "../hello.elf"}')
+    machine = dry("run", "demo", VMCONF_DIR=str(directory))
+    tap.equal((machine["name"], machine["cpus"]), ("demo", 2), "from $VMCONF_DIR")
+    machine = dry("run", "box", HOME=str(directory), VMCONF_DIR="")
+    tap.equal((machine["name"], machine["kernel"]), ("box", f"{directory}/vm/../hello.elf"),
+              "from ~/vm, with the name of the file")
+    tap.equal(dry("run", "box", "-n", "other", HOME=str(directory), VMCONF_DIR="")["name"],
+              "other", "name")
+    for args, part in ((["nobody"], "no machine file nobody.toml or nobody.json in "),
+                       (["../demo"], "no machine's name"), (["a b"], "no machine's name"),
+                       (["demo", "more"], "unexpected argument 'more'"),
+                       (["demo", "--config", "x"], "one of them")):
+        done = vmm("run", *args, VMCONF_DIR=str(directory))
+        tap.equal((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), f"{args}")
+        tap.contains(done.stderr, part, "message")
+
+
+# What is wrong, where, and what is said of it.
+WRONG_JSON = (
+    ("", "1:1: '[' or '{' expected"),
+    ("[]", "1:1: not an object"),
+    ('{"kernel": "k",\n  "kernle": "k"}', "2:3: unknown key 'kernle'"),
+    ('{"kernel": "k",}', "1:16: string or '}' expected"),
+    ('{"kernel": "k", "kernel": "k"}', "1:24: duplicate object key"),
+    ('{"mem": "1G"}', "1:2: unknown key 'mem'"),
+    ('{"config": "x"}', "1:2: unknown key 'config'"),
+    ('{"dry-run": true}', "1:2: unknown key 'dry-run'"),
+    ('{\n"é": 1, "k\\u001b[1m": 2}', "2:1: unknown key '??'"),
+    ('{"disk": "d", "k\\u001b[1m": 2}', "1:15: unknown key 'k?[1m'"),
+    ('{"memory": 1.5}', "1:2: memory is no text"),
+    ('{"memory": null}', "1:2: memory is no text"),
+    ('{"memory": ["1G"]}', "1:2: memory is no text"),
+    ('{"memory": {"size": 1}}', "1:2: memory is no text"),
+    ('{"memory": "0"}', "1:2: memory: 0 is less than 1 MiB"),
+    ('{"cpus": -1}', "1:2: cpus: '-1' is not a number"),
+    ('{"kernel": ""}', "1:2: kernel needs a file name"),
+    ('{"rng": "yes"}', "1:2: rng is neither true nor false"),
+    ('{"disk": ["a",\n{"path": "b", "r": 1}]}', "2:1: disk: unknown word 'r'"),
+    ('{"disk": [{"path": "b", "queues": [1]}]}', "1:25: queues is no text"),
+    ('{"disk": [{"path": "b",\n "a,b": 1}]}', "2:2: unknown word 'a,b'"),
+    ('{"disk": ["a", ["b"]]}', "1:16: disk is no text"),
+    ('{"disk": {"path": "a", "ro": 1}}', "1:2: disk: ro takes no value"),
+    ('{"net": {"mtu": 1400}}', "1:2: net: '' is none of"),
+    ('{"vsock": [{"cid": 3, "socket": "s"}]}', "1:2: vsock is no text"),
+    ('{"vsock": {"cid": 3}}', "1:2: vsock needs cid=N and"),
+    ('{"name": "a/b"}', "1:2: 'a/b' is no machine's name"),
+    ("[" * 5000, "1:"),
+)
+WRONG_TOML = (
+    ('kernel = "k"\nkernle = "k"', "2:1: unknown key 'kernle'"),
+    ('kernel = "k"\nkernel = "k"', "2:"),
+    ('kernel = \n', "1:"),
+    ('[[disk]]\npath = "a"\n[[disk]]\n  r = 1', "3:1: disk: unknown word 'r'"),
+    ('[net]\nnone = true\n  mtu = 1400.5', "3:3: mtu is no text"),
+    ("memory = 2020-01-01", "1:1: memory is no text"),
+    ("a" + ".a" * 200 + " = 1", "1:1: more than 100 dots"),
+    ('name = "\\u0000"', "1:1: name is no text"),
+    ("a = " + "[" * 5000, "1:"),
+)
+
+
+def wrong(directory, name, cases):
+    path = directory / name
+    for text, part in cases:
+        path.write_text(text, encoding="utf-8")
+        done = vmm("run", "--kernel", "k", "--config", path.name, cwd=directory)
+        tap.equal((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1),
+                  f"{text[:80]!r}: {done.stderr!r}")
+        tap.contains(done.stderr, f"reference-vmm: {name}:{part}", f"message for {text[:80]!r}")
+
+
+def a_mistake_in_json_has_its_place(directory):
+    wrong(directory, "bad.json", WRONG_JSON)
+
+
+def a_mistake_in_toml_has_its_place(directory):
+    if not HAS_TOML:
+        raise tap.Skip("built without TOML")
+    wrong(directory, "bad.toml", WRONG_TOML)
+
+
+def a_machine_file_that_cannot_be_read_is_named(directory):
+    big = directory / "big.json"
+    big.write_bytes(b" " * (1 << 21))
+    for path, part in ((directory / "no.json", "No such file"), (directory, "directory"),
+                       (big, "more than 1048576 bytes"), ("", "needs a file name")):
+        done = vmm("run", "--config", path)
+        tap.equal((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), f"{path}")
+        tap.contains(done.stderr, part, "message")
+
+
 TESTS = [a_dry_run_says_what_the_machine_is, a_dry_run_still_checks,
          the_forms_of_other_vmms_mean_the_same, a_kernel_is_not_put_below_its_load_address,
-         verbose_has_a_line_for_each_step]
+         verbose_has_a_line_for_each_step, a_machine_file_says_what_options_say,
+         names_in_a_machine_file_count_from_its_directory, options_override_a_machine_file,
+         a_machine_is_found_by_its_name]
+# These need no KVM.
+ANYWHERE = [a_mistake_in_json_has_its_place, a_mistake_in_toml_has_its_place,
+            a_machine_file_that_cannot_be_read_is_named]
 
-tap.run(TESTS, None if os.access("/dev/kvm", os.R_OK | os.W_OK) else "no /dev/kvm")
+tap.run(ANYWHERE + (TESTS if os.access("/dev/kvm", os.R_OK | os.W_OK) else []))
