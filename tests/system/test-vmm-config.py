@@ -12,7 +12,7 @@ import sys
 import guests
 import tap
 
-VMM = sys.argv[1]
+VMM = os.path.abspath(sys.argv[1])
 HAS_TOML = "toml" in sys.argv[2:]
 
 
