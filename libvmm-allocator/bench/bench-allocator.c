@@ -162,7 +162,7 @@ static void run(struct pool *p, const char *name, vmm_bench_fn fn, bool array,
 		uint64_t ops)
 {
 	struct vmm_bench_case c = {
-		.library = "libvmm-allocator",
+		.library = "allocator",
 		.name = name,
 		.run = fn,
 		.reference_name = array ? "sorted array" : "malloc and free",

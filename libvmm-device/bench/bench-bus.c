@@ -99,7 +99,7 @@ static uint64_t place(const char *kind, unsigned i)
 
 static void run(struct bench *b, const char *kind, unsigned count)
 {
-	struct vmm_bench_case c = { .library = "libvmm-device",
+	struct vmm_bench_case c = { .library = "device",
 				    .reference_name = "mutex and list",
 				    .reference = locked_list,
 				    .ctx = b };
