@@ -18,11 +18,15 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 
 def tracked():
     """Files of the project: what git has or would add; without git, all of them."""
-    done = subprocess.run(["git", "-C", str(TOP), "ls-files", "-co", "--exclude-standard"],
-                          capture_output=True, text=True, check=False)
-    names = done.stdout.splitlines() if done.returncode == 0 else [
-        str(p.relative_to(TOP)) for p in TOP.rglob("*")
-        if p.is_file() and not str(p.relative_to(TOP)).startswith(("build", ".git/"))]
+    names = None
+    if shutil.which("git"):
+        done = subprocess.run(["git", "-C", str(TOP), "ls-files", "-co", "--exclude-standard"],
+                              capture_output=True, text=True, check=False)
+        names = done.stdout.splitlines() if done.returncode == 0 else None
+    if names is None:
+        names = [str(p.relative_to(TOP)) for p in TOP.rglob("*")
+                 if p.is_file() and p.suffix != ".pyc"
+                 and not str(p.relative_to(TOP)).startswith(("build", ".git/"))]
     return [TOP / n for n in sorted(names) if (TOP / n).is_file()]
 
 
