@@ -85,7 +85,7 @@ step_valgrind() {
 
 step_analyzer() {
 	CC=gcc setup_and_build analyzer --buildtype=debugoptimized -Dtests=disabled \
-		-Dc_args=-fanalyzer,-Wno-analyzer-malloc-leak # LeakSanitizer knows better
+		-Dc_args='-fanalyzer -Wno-analyzer-malloc-leak' # LeakSanitizer knows better
 }
 
 step_tidy() {
