@@ -94,12 +94,14 @@ step_tidy() {
 			--warnings-as-errors='*' --checks="$tidy_checks"
 }
 
-# It takes the operand of alignof for a value that is used.
+# It takes the operand of alignof for a value that is used, and does not see that memcpy()
+# fills a descriptor.
 step_cppcheck() {
 	compile_commands &&
 		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 			--enable=warning,portability --suppress=missingIncludeSystem \
-			-D'__alignof__(x)=8' --project="$out/commands/compile_commands.json"
+			-D'__alignof__(x)=8' --suppress=uninitvar:*virtq-packed.c \
+			--suppress=uninitStructMember:*virtq-packed.c --project="$out/commands/compile_commands.json"
 }
 
 # The system's own headers define some things twice, which is not for us to change.
