@@ -365,15 +365,20 @@ static void queue_notify(void *ctx, uint32_t index)
 	m->opts.wake(m->opts.ctx);
 }
 
-void memdev_get_state(struct vmm_virtio_mem *mem, struct memdev_state *out)
+static void fill_state(const struct vmm_virtio_mem *m, struct memdev_state *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->version = DEVICE_STATE_VERSION;
+	out->block_size = m->opts.block_size;
+	out->gpa = m->opts.gpa;
+	out->len = m->opts.len;
+	out->requested = m->stats.requested;
+}
+
+void memdev_get_state(struct vmm_virtio_mem *mem, struct memdev_state *out)
+{
 	pthread_mutex_lock(&mem->lock);
-	out->block_size = mem->opts.block_size;
-	out->gpa = mem->opts.gpa;
-	out->len = mem->opts.len;
-	out->requested = mem->stats.requested;
+	fill_state(mem, out);
 	pthread_mutex_unlock(&mem->lock);
 }
 
@@ -452,9 +457,14 @@ static int64_t save(void *ctx, void *buf, size_t size)
 {
 	struct vmm_virtio_mem *m = ctx;
 	struct saved v = { .words = m->plugged, .n = words_of(m) };
+	int64_t ret;
 
-	memdev_get_state(m, &v.state);
-	return stream_save(buf, size, describe_state, &v);
+	/* One step: the VMM may unplug all meanwhile. */
+	pthread_mutex_lock(&m->lock);
+	fill_state(m, &v.state);
+	ret = stream_save(buf, size, describe_state, &v);
+	pthread_mutex_unlock(&m->lock);
+	return ret;
 }
 
 static int restore(void *ctx, struct vmm_virtio_transport *transport,

@@ -6,6 +6,7 @@
 
 #include <vmm/virtio-rng.h>
 
+#include "drain.h"
 #include "options.h"
 #include "tell.h"
 
@@ -83,49 +84,38 @@ static bool may_start(struct vmm_virtio_rng *rng, const struct vmm_virtq_chain *
 	return false;
 }
 
-static int answer(struct vmm_virtio_rng *rng, const struct vmm_virtq_chain *chain)
+/* Answer a request, or leave it for later. */
+static int64_t serve_one(void *ctx, const struct vmm_virtq_chain *chain)
 {
+	struct vmm_virtio_rng *rng = ctx;
 	uint64_t want = wanted(rng, chain);
-	uint32_t len = fill_chain(rng, chain);
+	uint32_t len;
 
+	if (!may_start(rng, chain))
+		return DRAIN_LATER;
+	len = fill_chain(rng, chain);
 	rng->stats.requests++;
 	rng->stats.bytes += len;
 	rng->stats.short_reads += len < want;
 	if (rng->opts.rate)
 		vmm_virtio_rate_give(rng->opts.rate, want - len, 0);
-	return vmm_virtq_add_used(rng->queue, chain->token, len);
-}
-
-/* Returns false when there is nothing more to do for now. */
-static bool serve_one(struct vmm_virtio_rng *rng)
-{
-	struct vmm_virtq_chain chain = VMM_VIRTQ_CHAIN_INIT(rng->iov);
-	int ret = vmm_virtq_pop(rng->queue, &chain);
-
-	if (ret == 0 && !may_start(rng, &chain)) {
-		if (vmm_virtq_undo_pop(rng->queue, chain.token) < 0)
-			vmm_virtio_transport_needs_reset(rng->transport);
-		return false;
-	}
-	if (ret == 0)
-		ret = answer(rng, &chain);
-	if (ret == -ENOTRECOVERABLE)
-		vmm_virtio_transport_needs_reset(rng->transport);
-	return ret != -EAGAIN && ret != -ENOTRECOVERABLE && ret != -ENOTCONN;
+	return len;
 }
 
 static void serve(struct vmm_virtio_rng *rng)
 {
-	uint32_t budget = vmm_virtq_get_num(rng->queue);
+	const struct drain drain = {
+		.vq = rng->queue,
+		.transport = rng->transport,
+		.iov = rng->iov,
+		.iov_max = IOVECS,
+		.one = serve_one,
+		.ctx = rng,
+	};
 	bool more;
 
 	rng->wait = 0;
-	vmm_virtq_disable_notification(rng->queue);
-	while (budget > 0 && serve_one(rng))
-		budget--;
-	if (vmm_virtq_needs_notification(rng->queue))
-		vmm_virtio_transport_signal_queue(rng->transport, 0);
-	more = vmm_virtq_enable_notification(rng->queue);
+	more = drain_queue(&drain);
 	if (rng->wait > 0)
 		rng->opts.wake_after(rng->opts.ctx, rng->wait);
 	else if (more)

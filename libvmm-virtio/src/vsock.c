@@ -220,10 +220,14 @@ static int restore(void *ctx, struct vmm_virtio_transport *transport,
 	(void)transport;
 	if (ret == 0)
 		ret = vsock_set_state(v, &s);
-	/* Without a driver, nobody has to be told. */
-	v->reset_pending &= a != NULL;
-	if (ret < 0 || !a)
+	if (ret < 0)
 		return ret;
+	if (!a) { /* nobody has to be told */
+		pthread_mutex_lock(&v->worker.lock);
+		v->reset_pending = false;
+		pthread_mutex_unlock(&v->worker.lock);
+		return 0;
+	}
 	vsock_pause(v);
 	return activate(v, a);
 }

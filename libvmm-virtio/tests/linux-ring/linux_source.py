@@ -18,7 +18,7 @@ from withkvm.packages import Apt, cache_root, locked, make_directory  # noqa: E4
 
 WANTED = ["drivers/virtio/virtio_ring.c", "tools/virtio/ringtest/*", "include/linux/ptr_ring.h"]
 # Headers that virtio_ring.c includes and that user space has no like of.
-STUBS = ["linux/virtio", "linux/device", "linux/slab", "linux/module", "linux/hrtimer",
+SHIMMED = ["linux/virtio", "linux/device", "linux/slab", "linux/module", "linux/hrtimer",
          "linux/dma-mapping", "linux/kmsan", "linux/spinlock", "xen/xen"]
 
 
@@ -88,12 +88,12 @@ class Compiler:
 
     def ring(self, source):
         """The oracle: Linux' driver, shims, and our program."""
-        stubs = self.work / "stubs"
-        for stub in STUBS:
-            path = stubs / f"{stub}.h"
+        headers = self.work / "headers"
+        for name in SHIMMED:
+            path = headers / f"{name}.h"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text('#include "shim.h"\n', "utf-8")
-        run("cc", *self.flags, "-w", "-fno-strict-aliasing", f"-I{stubs}", f"-I{HERE}", "-c",
+        run("cc", *self.flags, "-w", "-fno-strict-aliasing", f"-I{headers}", f"-I{HERE}", "-c",
             source / WANTED[0], "-o", self.work / "virtio_ring.o")
         run("cc", *self.flags, f"-I{HERE}", HERE / "linux-ring.c",
             self.work / "virtio_ring.o", "-o", self.work / "linux-ring", *self.libraries)
