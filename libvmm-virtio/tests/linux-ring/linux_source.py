@@ -19,7 +19,7 @@ from withkvm.packages import Apt, cache_root, locked, make_directory  # noqa: E4
 WANTED = ["drivers/virtio/virtio_ring.c", "tools/virtio/ringtest/*", "include/linux/ptr_ring.h"]
 # Headers that virtio_ring.c includes and that user space has no like of.
 SHIMMED = ["linux/virtio", "linux/device", "linux/slab", "linux/module", "linux/hrtimer",
-         "linux/dma-mapping", "linux/kmsan", "linux/spinlock", "xen/xen"]
+           "linux/dma-mapping", "linux/kmsan", "linux/spinlock", "xen/xen"]
 
 
 class Missing(Exception):
