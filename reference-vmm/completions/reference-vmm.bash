@@ -10,7 +10,7 @@ _reference_vmm() {
 	fi
 	case $before in
 	start)
-		words=$(compgen -W 'run list info pause resume stop kill balloon stats --help --version' -- "$current") ;;
+		words=$(compgen -W 'run list info console pause resume stop kill balloon resize-disk stats --help --version' -- "$current") ;;
 	run:--config)
 		compopt -o filenames
 		words=$(compgen -f -- "$current") ;;
@@ -42,6 +42,9 @@ _reference_vmm() {
 	run:--kvm)
 		compopt -o filenames
 		words=$(compgen -f -- "$current") ;;
+	run:--trace-exits)
+		compopt -o filenames
+		words=$(compgen -f -- "$current") ;;
 	*)
 		_reference_vmm_word ;;
 	esac
@@ -52,7 +55,7 @@ _reference_vmm() {
 _reference_vmm_word() {
 	case ${COMP_WORDS[1]}:$current in
 	run:-*)
-		words=$(compgen -W '--config --kernel --initrd --cmdline --memory --cpus --disk --net --vsock --console --rng --balloon --name --boot-protocol --kvm --force --dry-run --json --verbose --help' -- "$current") ;;
+		words=$(compgen -W '--config --kernel --initrd --cmdline --memory --cpus --disk --net --vsock --console --rng --balloon --name --boot-protocol --kvm --force --background --trace-exits --dry-run --json --verbose --help' -- "$current") ;;
 	run:*)
 		words=$(compgen -W "$(cd "${VMCONF_DIR:-$HOME/vm}" 2>/dev/null && ls |
 			sed -En 's/^([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(toml|json)$/\1/p')" -- "$current") ;;
@@ -61,6 +64,10 @@ _reference_vmm_word() {
 	info:-*)
 		words=$(compgen -W '--json --help' -- "$current") ;;
 	info:*)
+		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
+	console:-*)
+		words=$(compgen -W '--json --help' -- "$current") ;;
+	console:*)
 		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
 	pause:-*)
 		words=$(compgen -W '--json --help' -- "$current") ;;
@@ -81,6 +88,10 @@ _reference_vmm_word() {
 	balloon:-*)
 		words=$(compgen -W '--json --help' -- "$current") ;;
 	balloon:*)
+		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
+	resize-disk:-*)
+		words=$(compgen -W '--json --help' -- "$current") ;;
+	resize-disk:*)
 		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
 	stats:-*)
 		words=$(compgen -W '--json --help' -- "$current") ;;

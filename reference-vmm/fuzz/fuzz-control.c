@@ -29,11 +29,14 @@ static void check_request(const char *line, size_t len)
 			require(*c >= ' ' && *c <= '~');
 		return;
 	}
-	require(request.verb <= CONTROL_STATS);
+	require(request.verb <= CONTROL_RESIZE_DISK);
 	require(request.timeout <= CONTROL_STOP_SECONDS_MAX);
-	require(request.memory <= INT64_MAX);
+	require(request.bytes <= INT64_MAX);
 	require(request.verb == CONTROL_STOP || request.timeout == 0);
-	require(request.verb == CONTROL_BALLOON || request.memory == 0);
+	require(request.verb == CONTROL_BALLOON || request.verb == CONTROL_RESIZE_DISK ||
+		request.bytes == 0);
+	require(strnlen(request.disk, sizeof(request.disk)) < sizeof(request.disk));
+	require((request.verb == CONTROL_RESIZE_DISK) == (request.disk[0] != '\0'));
 }
 
 static uint64_t mix(uint64_t hash, const char *line, size_t len)

@@ -67,7 +67,7 @@ int balloon_add(struct virtio *virtio, struct vmm_error *err)
 	ret = virtio_add(virtio, &device, err);
 	if (ret < 0)
 		return ret;
-	balloon->transport = virtio_get_last_transport(virtio);
+	balloon->transport = virtio_get_transport(virtio, virtio_get_count(virtio) - 1);
 	virtio_get_machine(virtio)->balloon = balloon;
 	return 0;
 }

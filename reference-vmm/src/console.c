@@ -14,12 +14,12 @@
 #include <vmm/event.h>
 #include <vmm/superio.h>
 
+#include "console-users.h"
 #include "console.h"
 #include "terminal.h"
 
 enum {
 	INPUT_MAX = 4096,  /* bytes held for a guest that does not read */
-	ESCAPE = 0x01,	   /* Ctrl-A, as in kvmtool and QEMU */
 	DRAIN_SECONDS = 2, /* how long the last output may take */
 };
 
@@ -50,6 +50,9 @@ struct console {
 	bool escaped; /* the last byte was the escape key */
 	size_t pending_len;
 	uint8_t pending[INPUT_MAX];
+
+	struct console_users *users;
+	struct scrollback back;
 };
 
 /* Callbacks of the UART: the lock is held. */
@@ -136,13 +139,29 @@ static size_t total(const struct iovec *iov, size_t count)
 	return sum;
 }
 
+/* Write some, and let others see it; returns how much. What nobody reads here counts as
+ * written. A thread can be cancelled only while it waits for the reader, without a lock. */
+static size_t put_out(struct console *console, const struct iovec *iov, size_t count)
+{
+	size_t written = total(iov, count);
+
+	if (!__atomic_load_n(&console->reader_gone, __ATOMIC_RELAXED)) {
+		(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		if (!write_some(iov, (int)count, &written))
+			__atomic_store_n(&console->reader_gone, true, __ATOMIC_RELAXED);
+		(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	}
+	scrollback_add(&console->back, iov, written);
+	console_users_wake(console->users);
+	return written;
+}
+
 static void *write_output(void *arg)
 {
 	struct console *console = arg;
 	struct iovec iov[2];
 	size_t count, written;
 
-	/* Cancelled only while it waits for the reader, without the lock. */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_mutex_lock(&console->lock);
 	for (;;) {
@@ -155,12 +174,7 @@ static void *write_output(void *arg)
 		}
 
 		pthread_mutex_unlock(&console->lock);
-		written = total(iov, count);
-		if (!console->reader_gone) {
-			(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-			console->reader_gone = !write_some(iov, (int)count, &written);
-			(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-		}
+		written = put_out(console, iov, count);
 		pthread_mutex_lock(&console->lock);
 		vmm_sio_serial_output_done(console->uart, written);
 	}
@@ -173,16 +187,18 @@ static void *copy_line(void *arg)
 {
 	struct console *console = arg;
 	uint8_t buf[4096];
-	bool good = true;
 	ssize_t n;
 
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	/* It ends: console_stop() shuts the socket down. */
 	while ((n = read(console->line_fd, buf, sizeof(buf))) > 0) {
 		struct iovec iov = { buf, (size_t)n };
-		size_t written = iov.iov_len;
 
-		for (; good && iov.iov_len > 0; iov.iov_len -= written) {
-			good = write_some(&iov, 1, &written);
+		while (iov.iov_len > 0) {
+			size_t written = put_out(console, &iov, 1);
+
 			iov.iov_base = (uint8_t *)iov.iov_base + written;
+			iov.iov_len -= written;
 		}
 	}
 	return NULL;
@@ -228,8 +244,7 @@ static void hold(struct console *console, uint8_t byte)
 		console->pending[console->pending_len++] = byte;
 }
 
-/* A break on the line: with a serial console, the way to Linux' magic SysRq. */
-static void send_break(struct console *console)
+void console_send_break(struct console *console)
 {
 	feed(console);
 	pthread_mutex_lock(&console->lock);
@@ -243,14 +258,14 @@ static void take_terminal_byte(struct console *console, uint8_t byte)
 {
 	bool escaped = console->escaped;
 
-	console->escaped = !escaped && byte == ESCAPE;
+	console->escaped = !escaped && byte == TERMINAL_ESCAPE;
 	if (console->escaped)
 		return;
 	if (escaped && byte == 'x')
 		outcome_set(console->outcome, 0, "stopped by Ctrl-A x");
 	else if (escaped && byte == 'b')
-		send_break(console);
-	else if (!escaped || byte == ESCAPE)
+		console_send_break(console);
+	else if (!escaped || byte == TERMINAL_ESCAPE)
 		hold(console, byte);
 }
 
@@ -286,6 +301,7 @@ static void feed_more(struct console *console)
 	feed(console);
 	if (console->input && console->pending_len < sizeof(console->pending))
 		(void)!vmm_event_source_set_enabled(console->input, true);
+	console_users_go_on(console->users);
 }
 
 static void on_room(void *ctx, struct vmm_event_source *source, int fd, uint32_t events)
@@ -300,6 +316,40 @@ static void on_line_room(void *ctx, struct vmm_event_source *source, int fd,
 			 uint32_t events)
 {
 	feed_more(ctx);
+}
+
+/* Those who attached have their own escape key, on their side. */
+
+static size_t get_room(void *ctx)
+{
+	const struct console *console = ctx;
+
+	return sizeof(console->pending) - console->pending_len;
+}
+
+static void take(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct console *console = ctx;
+
+	for (size_t i = 0; i < len; i++)
+		hold(console, bytes[i]);
+	feed(console);
+}
+
+static const struct console_users_ops users_ops = { get_room, take };
+
+int console_attach(struct console *console, int fd, const char *typed, size_t len)
+{
+	int ret = console_users_add(console->users, fd);
+
+	if (ret == 0)
+		take(console, (const uint8_t *)typed, len);
+	return ret;
+}
+
+bool console_can_attach(const struct console *console)
+{
+	return console_users_have_room(console->users);
 }
 
 /* Life. */
@@ -318,13 +368,17 @@ int console_new(struct outcome *outcome, int irq_fd, struct console **out,
 	console->room_fd = console->line_fd = -1;
 	(void)pthread_mutex_init(&console->lock, NULL);
 	(void)pthread_cond_init(&console->output_ready, NULL);
+	scrollback_init(&console->back);
 
 	opts.ops = &serial_ops;
 	opts.ctx = console;
 	ret = vmm_sio_serial_new(&opts, &console->uart);
+	if (ret == 0)
+		ret = console_users_new(outcome->loop, &console->back, &users_ops,
+					console, &console->users);
 	if (ret < 0) {
 		console_free(console);
-		return vmm_error_set(err, ret, "console: no UART: %s", strerror(-ret));
+		return vmm_error_set(err, ret, "console: %s", strerror(-ret));
 	}
 	*out = console;
 	return 0;
@@ -424,6 +478,7 @@ void console_free(struct console *console)
 	if (!console)
 		return;
 	console_stop(console);
+	console_users_free(console->users);
 	if (console->input)
 		vmm_event_source_remove(console->input);
 	if (console->room_source)
@@ -435,6 +490,7 @@ void console_free(struct console *console)
 	if (console->room_fd >= 0)
 		(void)close(console->room_fd);
 	vmm_sio_serial_free(console->uart);
+	scrollback_fini(&console->back);
 	(void)pthread_cond_destroy(&console->output_ready);
 	(void)pthread_mutex_destroy(&console->lock);
 	free(console);

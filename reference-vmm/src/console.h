@@ -2,6 +2,7 @@
 #ifndef CONSOLE_H
 #define CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vmm/base.h>
@@ -34,6 +35,15 @@ void console_set_line(struct console *console, int fd);
 
 /* Begin to read standard input: raw mode if it is a terminal. */
 int console_start(struct console *console, struct vmm_error *err);
+
+/* Let another process use the console, beside standard input and output, through a stream
+ * socket, which is taken over, and from which @typed has been read already. -EBUSY: there are enough of them; it is the caller's then.
+ */
+int console_attach(struct console *console, int fd, const char *typed, size_t len);
+bool console_can_attach(const struct console *console);
+
+/* A break on the line: with Linux, the way to its magic SysRq. */
+void console_send_break(struct console *console);
 
 /* Write out what the guest has sent, as far as the reader takes it within a moment, and
  * leave raw mode. */

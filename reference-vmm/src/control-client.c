@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -10,6 +11,7 @@
 
 #include "control-client.h"
 #include "control-connection.h"
+#include "control-console.h"
 #include "control-print.h"
 #include "control-protocol.h"
 #include "outcome.h"
@@ -26,7 +28,8 @@ enum {
 
 struct arguments {
 	const char *name;
-	uint64_t size;
+	const char *disk;
+	uint64_t size; /* 0: not given */
 	uint32_t timeout;
 	bool json;
 };
@@ -34,7 +37,8 @@ struct arguments {
 struct client_command {
 	const char *word;
 	const char *usage;
-	int names; /* arguments that are no options */
+	const char
+	    *takes; /* its arguments: Name, Disk, Size; a small letter: if it likes */
 	bool has_timeout;
 	const char *help;
 	const char *example;
@@ -71,8 +75,10 @@ static json_t *make_request(const struct client_command *command,
 	if (command->has_timeout)
 		(void)json_object_set_new(request, "timeout",
 					  json_integer((json_int_t)args->timeout));
-	if (command->names > 1)
-		(void)json_object_set_new(request, "memory",
+	if (args->disk)
+		(void)json_object_set_new(request, "disk", json_string(args->disk));
+	if (args->size > 0)
+		(void)json_object_set_new(request, args->disk ? "bytes" : "memory",
 					  json_integer((json_int_t)args->size));
 	return request;
 }
@@ -226,22 +232,47 @@ static int run_list(const struct client_command *command, const struct arguments
 	return 0;
 }
 
+/* Until it ends, or the user leaves. */
+static int run_console(const struct client_command *command, const struct arguments *args,
+		       struct vmm_error *err)
+{
+	struct connection connection;
+	json_t *result;
+	int ret = ask(command, args, &connection, err);
+
+	if (ret < 0)
+		return ret;
+	ret = connection_receive(&connection, ANSWER_SECONDS, &result, err);
+	if (ret == 0) {
+		json_decref(result);
+		ret = console_copy(&connection, err);
+	}
+	connection_close(&connection);
+	return ret;
+}
+
 /* The one table of commands: reading, help, requests. */
 static const struct client_command commands[] = {
-	{ "list", "", 0, false, "name the machines that run", "list --json", run_list },
-	{ "info", " NAME", 1, false, "tell what a machine is", "info demo", run_one },
-	{ "pause", " NAME", 1, false, "stop CPUs and devices until resume", "pause demo",
+	{ "list", "", "", false, "name the machines that run", "list --json", run_list },
+	{ "info", " NAME", "N", false, "tell what a machine is", "info demo", run_one },
+	{ "console", " NAME", "N", false,
+	  "use a machine's console; Ctrl-A d leaves it, Ctrl-A b sends a break",
+	  "console demo", run_console },
+	{ "pause", " NAME", "N", false, "stop CPUs and devices until resume",
+	  "pause demo", run_one },
+	{ "resume", " NAME", "N", false, "let a paused machine go on", "resume demo",
 	  run_one },
-	{ "resume", " NAME", 1, false, "let a paused machine go on", "resume demo",
-	  run_one },
-	{ "stop", " NAME [--timeout S]", 1, true,
+	{ "stop", " NAME [--timeout S]", "N", true,
 	  "press the power button, wait for the end; use force after S seconds (30)",
 	  "stop demo --timeout 5", run_one },
-	{ "kill", " NAME", 1, false, "end a machine at once", "kill demo", run_kill },
-	{ "balloon", " NAME SIZE", 2, false,
+	{ "kill", " NAME", "N", false, "end a machine at once", "kill demo", run_kill },
+	{ "balloon", " NAME SIZE", "NS", false,
 	  "say how much memory the guest should keep (it needs run --balloon)",
 	  "balloon demo 256M", run_one },
-	{ "stats", " NAME", 1, false, "tell what a machine has done so far",
+	{ "resize-disk", " NAME DISK [SIZE]", "NDs", false,
+	  "make a disk (vda, vdb, ... or its id) larger, or take the size of its file",
+	  "resize-disk demo vda 20G", run_one },
+	{ "stats", " NAME", "N", false, "tell what a machine has done so far",
 	  "stats demo --json", run_one },
 };
 
@@ -262,9 +293,12 @@ bool client_get_words(size_t index, struct client_words *out)
 
 	if (index >= sizeof(commands) / sizeof(commands[0]))
 		return false;
-	*out = (struct client_words){ command->word,  command->usage,
-				      command->help,  command->example,
-				      command->names, command->has_timeout };
+	*out = (struct client_words){ command->word,
+				      command->usage,
+				      command->help,
+				      command->example,
+				      command->takes[0] != '\0',
+				      command->has_timeout };
 	return true;
 }
 
@@ -315,7 +349,7 @@ static int parse_options(const struct client_command *command, int argc, char **
 			ret = 1;
 		else if (letter == 'j')
 			args->json = true;
-		else if (letter == 'n' && command->names == 0)
+		else if (letter == 'n' && !command->takes[0])
 			ret = vmm_error_set(err, -EINVAL, "%s has no --name",
 					    command->word);
 		else if (letter == 'n')
@@ -331,28 +365,47 @@ static int parse_options(const struct client_command *command, int argc, char **
 	return ret;
 }
 
+static int set_argument(char what, const char *text, struct arguments *args,
+			struct vmm_error *err)
+{
+	int ret;
+
+	switch (what) {
+	case 'N':
+		args->name = text;
+		return control_check_name(text, err);
+	case 'D':
+		args->disk = text;
+		return text[0] && strlen(text) <= CONTROL_DISK_MAX
+			   ? 0
+			   : vmm_error_set(err, -EINVAL,
+					   "'%.64s' names no disk: vda, or its id", text);
+	default:
+		ret = value_size(text, MIB, &args->size);
+		return ret == 0 && args->size > 0 && args->size <= INT64_MAX
+			   ? 0
+			   : vmm_error_set(err, -EINVAL,
+					   "'%.64s' is not a size such as 256M", text);
+	}
+}
+
 static int parse(const struct client_command *command, int argc, char **argv,
 		 struct arguments *args, struct vmm_error *err)
 {
-	int given, ret = parse_options(command, argc, argv, args, err);
+	const char *takes = command->takes;
+	int ret = parse_options(command, argc, argv, args, err);
 
-	if (ret != 0)
-		return ret;
-	given = argc - optind + (args->name ? 1 : 0);
-	if (given < command->names)
-		return vmm_error_set(err, -EINVAL, "%s needs%s", command->word,
-				     command->usage);
-	if (given > command->names)
-		return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
-				     argv[argc - (given - command->names)]);
-	if (!args->name)
-		args->name = argv[optind++];
-	if (command->names > 0)
-		ret = control_check_name(args->name, err);
-	if (ret == 0 && command->names > 1 &&
-	    (value_size(argv[optind], MIB, &args->size) < 0 || args->size > INT64_MAX))
-		ret = vmm_error_set(err, -EINVAL, "'%.64s' is not a size such as 256M",
-				    argv[optind]);
+	if (ret == 0 && args->name)
+		ret = set_argument(*takes++, args->name, args, err);
+	for (; ret == 0 && optind < argc; optind++) {
+		if (!*takes)
+			return vmm_error_set(err, -EINVAL, "unexpected argument '%.64s'",
+					     argv[optind]);
+		ret = set_argument((char)toupper(*takes++), argv[optind], args, err);
+	}
+	if (ret == 0 && isupper((unsigned char)*takes))
+		ret = vmm_error_set(err, -EINVAL, "%s needs%s", command->word,
+				    command->usage);
 	return ret;
 }
 

@@ -21,7 +21,7 @@ struct client_words {
 	const char *usage; /* its arguments */
 	const char *help;
 	const char *example;
-	int names; /* how many arguments */
+	bool takes_name;
 	bool has_timeout;
 };
 

@@ -2,14 +2,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <vmm/kvm-exit.h>
 
 #include "balloon.h"
+#include "clock.h"
+#include "console-users.h"
+#include "console.h"
 #include "control-commands.h"
 #include "cpu.h"
+#include "virtio.h"
 
 /* Keys that end in _bytes, _ms or the like say their unit; clients that print text rely
  * on that. */
@@ -39,11 +42,7 @@ static const char *state_of(const struct machine *machine)
 
 static json_int_t uptime_ms(const struct machine *machine)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - machine->started.tv_sec) * 1000 +
-	       (now.tv_nsec - machine->started.tv_nsec) / 1000000;
+	return (json_int_t)((clock_ns() - machine->started) / 1000000);
 }
 
 static json_t *info(const struct machine *machine)
@@ -106,13 +105,16 @@ static json_t *cpu_stats(const struct machine *machine, uint32_t index)
 	json_t *exits = json_object();
 
 	for (uint32_t reason = 0; reason < CPU_EXIT_REASONS; reason++) {
-		uint64_t count = cpu_get_exits(machine, index, reason);
+		struct cpu_exits exit = cpu_get_exits(machine, index, reason);
 
-		if (count > 0)
-			(void)json_object_set_new(exits, vmm_kvm_exit_name(reason),
-						  json_integer((json_int_t)count));
+		if (exit.count > 0)
+			(void)json_object_set_new(
+			    exits, vmm_kvm_exit_name(reason),
+			    json_pack("{s:I, s:I}", "count", (json_int_t)exit.count,
+				      "time_ns", (json_int_t)exit.ns));
 	}
-	return json_pack("{s:i, s:o}", "cpu", (int)index, "exits", exits);
+	return json_pack("{s:i, s:I, s:o}", "cpu", (int)index, "guest_ns",
+			 (json_int_t)cpu_get_guest_ns(machine, index), "exits", exits);
 }
 
 static json_t *stats(const struct machine *machine)
@@ -148,6 +150,40 @@ static json_t *balloon(struct machine *machine, uint64_t bytes, struct vmm_error
 	return balloon_stats(machine);
 }
 
+/* Whoever asked is attached once it knows. */
+static json_t *console(const struct machine *machine, struct vmm_error *err)
+{
+	if (!machine->console)
+		(void)vmm_error_set(err, -ENOENT, "this machine has no console");
+	else if (!console_can_attach(machine->console))
+		(void)vmm_error_set(err, -EBUSY, "%d use its console already",
+				    CONSOLE_USERS_MAX);
+	else
+		return state(machine);
+	return NULL;
+}
+
+static json_t *send_break(const struct machine *machine, struct vmm_error *err)
+{
+	if (!machine->console) {
+		(void)vmm_error_set(err, -ENOENT, "this machine has no console");
+		return NULL;
+	}
+	console_send_break(machine->console);
+	return state(machine);
+}
+
+static json_t *resize_disk(const struct machine *machine,
+			   const struct control_request *request, struct vmm_error *err)
+{
+	uint64_t bytes = request->bytes;
+
+	if (disk_resize(machine->virtio, request->disk, &bytes, err) < 0)
+		return NULL;
+	return json_pack("{s:s, s:I}", "disk", request->disk, "size_bytes",
+			 (json_int_t)bytes);
+}
+
 json_t *control_execute(struct machine *machine, const struct control_request *request,
 			struct vmm_error *err)
 {
@@ -161,9 +197,15 @@ json_t *control_execute(struct machine *machine, const struct control_request *r
 		machine_resume(machine);
 		return state(machine);
 	case CONTROL_BALLOON:
-		return balloon(machine, request->memory, err);
+		return balloon(machine, request->bytes, err);
 	case CONTROL_STATS:
 		return stats(machine);
+	case CONTROL_CONSOLE:
+		return console(machine, err);
+	case CONTROL_BREAK:
+		return send_break(machine, err);
+	case CONTROL_RESIZE_DISK:
+		return resize_disk(machine, request, err);
 	case CONTROL_STOP:
 	case CONTROL_KILL:
 		break;

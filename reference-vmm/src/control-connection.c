@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "control-connection.h"
 #include "control-print.h"
 
@@ -63,10 +64,7 @@ int connection_send(struct connection *connection, const json_t *request,
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(clock_ns() / 1000000);
 }
 
 /* Read until there is a line. */
@@ -77,17 +75,26 @@ static int read_line(int fd, int64_t deadline, char *line, size_t *out_len)
 
 	while (len < CONTROL_REPLY_MAX) {
 		int64_t left = deadline - now_ms();
+		const char *end;
 		ssize_t n;
 
 		if (left <= 0)
 			return -ETIMEDOUT;
 		if (poll(&poll_fd, 1, left > 60000 ? 60000 : (int)left) < 1)
 			continue;
-		n = recv(fd, line + len, CONTROL_REPLY_MAX - len, MSG_DONTWAIT);
+		n = recv(fd, line + len, CONTROL_REPLY_MAX - len,
+			 MSG_DONTWAIT | MSG_PEEK);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return -EPIPE;
 		if (n < 0)
 			continue;
+		/* What is behind the line is not ours to take. */
+		end = memchr(line + len, '\n', (size_t)n);
+		if (end)
+			n = end + 1 - (line + len);
+		n = recv(fd, line + len, (size_t)n, MSG_DONTWAIT);
+		if (n <= 0)
+			return -EPIPE;
 		len += (size_t)n;
 		if (line[len - 1] == '\n') {
 			*out_len = len - 1;

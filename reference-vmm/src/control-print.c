@@ -57,6 +57,8 @@ static void format_value(const char *key, const json_t *json, char *text, size_t
 		format_bytes(number, text, size);
 	else if (ends_with(key, "_ms"))
 		(void)snprintf(text, size, "%.3f s", (double)number / 1000);
+	else if (ends_with(key, "_ns"))
+		(void)snprintf(text, size, "%.6f s", (double)number / 1e9);
 	else
 		(void)snprintf(text, size, "%" JSON_INTEGER_FORMAT, number);
 	control_clean(text);
@@ -64,13 +66,13 @@ static void format_value(const char *key, const json_t *json, char *text, size_t
 
 static int bare_length(const char *key)
 {
-	size_t len = strlen(key);
+	static const char *const units[] = { "_bytes", "_ms", "_ns" };
 
-	if (ends_with(key, "_bytes"))
-		len -= strlen("_bytes");
-	else if (ends_with(key, "_ms"))
-		len -= strlen("_ms");
-	return (int)len;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (ends_with(key, units[i]))
+			return (int)(strlen(key) - strlen(units[i]));
+	}
+	return (int)strlen(key);
 }
 
 static void print_object(const char *prefix, json_t *json);

@@ -8,7 +8,7 @@
 void control_clean(char *text);
 
 /* Print a result on standard output: JSON as one line, or text: a line for each value.
- * Keys that end in _bytes and _ms are printed in units for people. */
+ * Keys that end in _bytes, _ms and _ns are printed in units for people. */
 void control_print_json(const json_t *json);
 void control_print_text(json_t *json);
 

@@ -45,14 +45,18 @@ static const struct verb_rule {
 	bool required;
 	json_int_t min;
 	json_int_t max;
+	bool disk; /* it names a disk, too */
 } rules[] = {
-	[CONTROL_INFO] = { "info", NULL, false, 0, 0 },
-	[CONTROL_PAUSE] = { "pause", NULL, false, 0, 0 },
-	[CONTROL_RESUME] = { "resume", NULL, false, 0, 0 },
+	[CONTROL_INFO] = { "info" },
+	[CONTROL_PAUSE] = { "pause" },
+	[CONTROL_RESUME] = { "resume" },
 	[CONTROL_STOP] = { "stop", "timeout", false, 0, CONTROL_STOP_SECONDS_MAX },
-	[CONTROL_KILL] = { "kill", NULL, false, 0, 0 },
+	[CONTROL_KILL] = { "kill" },
 	[CONTROL_BALLOON] = { "balloon", "memory", true, 0, INT64_MAX },
-	[CONTROL_STATS] = { "stats", NULL, false, 0, 0 },
+	[CONTROL_STATS] = { "stats" },
+	[CONTROL_CONSOLE] = { "console" },
+	[CONTROL_BREAK] = { "break" },
+	[CONTROL_RESIZE_DISK] = { "resize-disk", "bytes", false, 1, INT64_MAX, true },
 };
 
 static int find_verb(const json_t *root, enum control_verb *out, struct vmm_error *err)
@@ -87,8 +91,21 @@ static int get_number(const json_t *root, struct control_request *request,
 				     rule->number);
 	if (request->verb == CONTROL_STOP)
 		request->timeout = number ? (uint32_t)value : CONTROL_STOP_SECONDS;
-	if (request->verb == CONTROL_BALLOON)
-		request->memory = (uint64_t)value;
+	else
+		request->bytes = (uint64_t)value;
+	return 0;
+}
+
+static int get_disk(const json_t *root, struct control_request *request,
+		    struct vmm_error *err)
+{
+	const json_t *disk = json_object_get(root, "disk");
+	const char *name = json_string_value(disk);
+
+	if (!name || strlen(name) != json_string_length(disk) || !name[0] ||
+	    strlen(name) > CONTROL_DISK_MAX)
+		return vmm_error_set(err, -EBADMSG, "\"disk\" names no disk");
+	strcpy(request->disk, name);
 	return 0;
 }
 
@@ -107,6 +124,10 @@ static int decode(const json_t *root, struct control_request *out, struct vmm_er
 	ret = find_verb(root, &out->verb, err);
 	if (ret == 0)
 		ret = get_number(root, out, &keys, err);
+	if (ret == 0 && rules[out->verb].disk) {
+		ret = get_disk(root, out, err);
+		keys++;
+	}
 	if (ret == 0 && json_object_size(root) != 1 + keys + (id ? 1 : 0))
 		ret = vmm_error_set(err, -EBADMSG, "a key that %s does not have",
 				    rules[out->verb].name);

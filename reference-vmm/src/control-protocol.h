@@ -16,6 +16,7 @@ enum {
 	CONTROL_FRAME_MAX = 4096, /* of a request, newline included */
 	CONTROL_STOP_SECONDS = 30,
 	CONTROL_STOP_SECONDS_MAX = 86400,
+	CONTROL_DISK_MAX = 31, /* bytes of what names a disk */
 };
 
 enum control_verb {
@@ -26,6 +27,9 @@ enum control_verb {
 	CONTROL_KILL,
 	CONTROL_BALLOON,
 	CONTROL_STATS,
+	CONTROL_CONSOLE, /* the connection carries its bytes from then on */
+	CONTROL_BREAK,
+	CONTROL_RESIZE_DISK,
 };
 
 struct control_request {
@@ -33,7 +37,8 @@ struct control_request {
 	bool has_id;
 	int64_t id;	  /* of the client's choice, repeated in the reply */
 	uint32_t timeout; /* of stop: seconds */
-	uint64_t memory;  /* of balloon: bytes */
+	uint64_t bytes;	  /* of balloon, and of resize-disk; 0: what its file has */
+	char disk[CONTROL_DISK_MAX + 1]; /* of resize-disk */
 };
 
 /* Bytes on their way to become lines. Zeroed memory is an empty one. */

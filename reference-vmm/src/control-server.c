@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "console.h"
 #include "control-commands.h"
 #include "control-place.h"
 #include "control-server.h"
@@ -23,6 +26,7 @@ struct client {
 	bool ended;    /* it sends no more */
 	bool broken;   /* nothing more is read of it */
 	bool waits;    /* for the end of the machine: `request` */
+	bool attaches; /* to the console, once it has its reply */
 	char *out;     /* reply on its way; NULL: none */
 	size_t out_start, out_len;
 	struct control_request request;
@@ -97,14 +101,6 @@ static void reply(struct client *client, json_t *result, const char *error)
 
 /* Commands. */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
 static void on_stop_timer(void *ctx, struct vmm_event_source *source, uint64_t count)
 {
 	struct control *control = ctx;
@@ -117,7 +113,7 @@ static void on_stop_timer(void *ctx, struct vmm_event_source *source, uint64_t c
 /* Press the power button; of several deadlines the first one counts. */
 static int stop(struct control *control, uint32_t seconds)
 {
-	uint64_t at = now_ns() + seconds * SECOND_NS;
+	uint64_t at = clock_ns() + seconds * SECOND_NS;
 	int ret = 0;
 
 	if (control->stop_at == 0 || at < control->stop_at) {
@@ -129,6 +125,15 @@ static int stop(struct control *control, uint32_t seconds)
 	machine_resume(control->machine);
 	board_press_power_button(control->machine);
 	return ret;
+}
+
+static void execute(struct client *client, struct machine *machine)
+{
+	struct vmm_error err = { .message = "out of memory" };
+	json_t *result = control_execute(machine, &client->request, &err);
+
+	client->attaches = result && client->request.verb == CONTROL_CONSOLE;
+	reply(client, result, err.message);
 }
 
 static void answer(struct client *client, const char *line, size_t len)
@@ -143,12 +148,13 @@ static void answer(struct client *client, const char *line, size_t len)
 		return;
 	}
 	client->waits = request->verb == CONTROL_STOP || request->verb == CONTROL_KILL;
+	client->attaches = false;
 	if (request->verb == CONTROL_STOP)
 		ret = stop(client->control, request->timeout);
 	else if (request->verb == CONTROL_KILL)
 		outcome_set(&machine->outcome, 0, "killed");
 	else
-		reply(client, control_execute(machine, request, &err), err.message);
+		execute(client, machine);
 	if (ret < 0) /* without a deadline there is no waiting */
 		outcome_set(&machine->outcome, EXIT_MACHINE_FAILED, "deadline: %s",
 			    strerror(-ret));
@@ -168,6 +174,19 @@ static void receive(struct client *client)
 		client->ended = true;
 }
 
+/* Its connection is the console's from now on: the client is gone. */
+static void attach(struct client *client)
+{
+	struct console *console = client->control->machine->console;
+	const struct control_input *input = &client->input;
+	int fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0 && console_attach(console, fd, input->bytes + input->start,
+				      input->len - input->start) < 0)
+		(void)close(fd);
+	client_free(client);
+}
+
 /* One line at a time: others have their turn, and who does not read its replies is not
  * read from either. */
 static void step(struct client *client)
@@ -176,7 +195,7 @@ static void step(struct client *client)
 	size_t len;
 	int ret;
 
-	if (client->out || client->waits || client->broken)
+	if (client->out || client->waits || client->attaches || client->broken)
 		return;
 	ret = control_input_next(&client->input, &line, &len);
 	if (ret > 0) {
@@ -219,6 +238,10 @@ static void on_client(void *ctx, struct vmm_event_source *source, int fd, uint32
 	if (!gone) {
 		step(client);
 		gone = !flush(client);
+	}
+	if (!gone && client->attaches && !client->out) {
+		attach(client);
+		return;
 	}
 	if (gone || (client->broken && !client->out) || watch(client) < 0)
 		client_free(client);

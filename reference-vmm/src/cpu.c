@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "cpu.h"
+#include "exit-trace.h"
 
 enum { CPU_TEXT_MAX = 2048 };
 
 struct cpu {
 	struct machine *machine;
 	struct vmm_kvm_vcpu *vcpu;
-	uint64_t exits[CPU_EXIT_REASONS]; /* only its thread counts; atomic to readers */
+	/* Only its thread counts; atomic to readers. */
+	struct cpu_exits exits[CPU_EXIT_REASONS];
+	uint64_t guest_ns;
 	/* This thread's places at what all vCPUs share: no lock on the way to a device.
 	 */
 	struct vmm_mem_reader *memory;
@@ -105,12 +109,21 @@ static int handle(void *ctx, const struct vmm_mem *mem)
 	return 0;
 }
 
-static void count(struct cpu *cpu, uint32_t reason)
+static void add(uint64_t *counter, uint64_t value)
 {
-	uint64_t *counter =
+	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+/* Tell apart the time in the guest and that until it goes on. */
+static void account(struct cpu *cpu, uint32_t reason, uint64_t times[3])
+{
+	struct cpu_exits *exits =
 	    &cpu->exits[reason < CPU_EXIT_REASONS ? reason : VMM_KVM_EXIT_UNKNOWN];
 
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	add(&exits->count, 1);
+	add(&exits->ns, times[2] - times[1]);
+	add(&cpu->guest_ns, times[1] - times[0]);
+	times[0] = times[2];
 }
 
 static void on_pause(void *ctx)
@@ -120,27 +133,42 @@ static void on_pause(void *ctx)
 	board_pause_cpu(cpu->vcpu);
 }
 
+/* What came out of running the guest. */
+static void react(struct cpu *cpu, int ret, struct unit *unit)
+{
+	struct machine *machine = cpu->machine;
+
+	if (ret == 0) {
+		(void)vmm_mem_reader_run(cpu->memory, handle, unit);
+	} else if (ret == -EINTR) {
+		/* What the guest waited for is completed by now. */
+		unit->exit.reason = VMM_KVM_EXIT_INTR;
+		gate_pass(&machine->gate, on_pause, cpu);
+	} else if (ret != -EAGAIN) {
+		outcome_set(&machine->outcome, EXIT_MACHINE_FAILED,
+			    "vCPU %u failed: KVM_RUN: %s", vmm_kvm_vcpu_get_id(cpu->vcpu),
+			    strerror(-ret));
+	}
+}
+
 static void *run_cpu(void *arg)
 {
 	struct unit unit = { .cpu = arg };
 	struct cpu *cpu = arg;
-	struct outcome *outcome = &cpu->machine->outcome;
+	const struct exit_trace *trace = cpu->machine->trace;
+	uint64_t times[3] = { clock_ns() }; /* in the guest, out of it, handled */
 	int ret;
 
-	while (!outcome_is_set(outcome)) {
+	while (!outcome_is_set(&cpu->machine->outcome)) {
 		ret = vmm_kvm_vcpu_run(cpu->vcpu, &unit.exit);
-		if (ret == 0) {
-			count(cpu, unit.exit.reason);
-			(void)vmm_mem_reader_run(cpu->memory, handle, &unit);
-		} else if (ret == -EINTR) {
-			/* What the guest waited for is completed by now. */
-			count(cpu, VMM_KVM_EXIT_INTR);
-			gate_pass(&cpu->machine->gate, on_pause, cpu);
-		} else if (ret != -EAGAIN) {
-			outcome_set(outcome, EXIT_MACHINE_FAILED,
-				    "vCPU %u failed: KVM_RUN: %s",
-				    vmm_kvm_vcpu_get_id(cpu->vcpu), strerror(-ret));
-		}
+		times[1] = clock_ns();
+		react(cpu, ret, &unit);
+		if (trace && ret == 0)
+			exit_trace_write(trace, vmm_kvm_vcpu_get_id(cpu->vcpu),
+					 &unit.exit, times[1] - times[0]);
+		times[2] = clock_ns();
+		if (ret == 0 || ret == -EINTR)
+			account(cpu, unit.exit.reason, times);
 	}
 	gate_leave(&cpu->machine->gate);
 	return NULL;
@@ -231,9 +259,18 @@ void cpus_resume(struct machine *machine)
 	gate_open(&machine->gate);
 }
 
-uint64_t cpu_get_exits(const struct machine *machine, uint32_t index, uint32_t reason)
+struct cpu_exits cpu_get_exits(const struct machine *machine, uint32_t index,
+			       uint32_t reason)
 {
-	return __atomic_load_n(&machine->cpus[index].exits[reason], __ATOMIC_RELAXED);
+	const struct cpu_exits *exits = &machine->cpus[index].exits[reason];
+
+	return (struct cpu_exits){ __atomic_load_n(&exits->count, __ATOMIC_RELAXED),
+				   __atomic_load_n(&exits->ns, __ATOMIC_RELAXED) };
+}
+
+uint64_t cpu_get_guest_ns(const struct machine *machine, uint32_t index)
+{
+	return __atomic_load_n(&machine->cpus[index].guest_ns, __ATOMIC_RELAXED);
 }
 
 void cpus_stop(struct machine *machine)

@@ -18,9 +18,17 @@ void cpus_pause(struct machine *machine);
 void cpus_resume(struct machine *machine);
 
 /* How often a vCPU left the guest for a reason (enum vmm_kvm_exit_reason, below
- * CPU_EXIT_REASONS; larger ones count as 0). */
+ * CPU_EXIT_REASONS; larger ones count as 0), and how long it was until it went on. */
+struct cpu_exits {
+	uint64_t count;
+	uint64_t ns;
+};
 enum { CPU_EXIT_REASONS = 64 };
-uint64_t cpu_get_exits(const struct machine *machine, uint32_t index, uint32_t reason);
+struct cpu_exits cpu_get_exits(const struct machine *machine, uint32_t index,
+			       uint32_t reason);
+
+/* How long a vCPU was in the guest, up to the last time that it left. */
+uint64_t cpu_get_guest_ns(const struct machine *machine, uint32_t index);
 
 /* Make every vCPU leave the guest and wait for the threads. */
 void cpus_stop(struct machine *machine);

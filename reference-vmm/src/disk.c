@@ -12,6 +12,7 @@
 
 /* A disk, served by threads of the device's own. */
 struct disk {
+	const struct disk_desc *desc;
 	struct vmm_virtio_blk *device;
 	struct vmm_virtio_rate *rate;
 	int fd;
@@ -118,6 +119,7 @@ int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_err
 
 	if (!disk)
 		return vmm_error_set(err, -ENOMEM, "--disk: out of memory");
+	disk->desc = desc;
 	disk->fd = -1;
 	ret = disk_new(disk, desc, err);
 	if (ret < 0) {
@@ -127,4 +129,62 @@ int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_err
 	device.object = disk;
 	device.device = vmm_virtio_blk_get_device(disk->device);
 	return virtio_add(virtio, &device, err);
+}
+
+/* The one that the guest has as vda, vdb and so on, or that has this id. */
+static size_t find_disk(const struct virtio *virtio, const char *name)
+{
+	char letters[] = "vda";
+	size_t i = 0;
+
+	for (; i < virtio_get_count(virtio); i++) {
+		const struct virtio_device *device = virtio_get_device(virtio, i);
+		const struct disk *disk = device->object;
+
+		if (device->free != disk_free)
+			continue;
+		if (strcmp(name, letters) == 0 || strcmp(name, disk->desc->id) == 0)
+			break;
+		letters[2]++; /* there are not more than letters */
+	}
+	return i;
+}
+
+int disk_resize(struct virtio *virtio, const char *name, uint64_t *bytes,
+		struct vmm_error *err)
+{
+	size_t index = find_disk(virtio, name);
+	const struct disk *disk;
+	struct stat stat;
+	off_t size;
+	int ret = 0;
+
+	if (index == virtio_get_count(virtio))
+		return vmm_error_set(err, -ENOENT, "this machine has no disk '%s'", name);
+	disk = virtio_get_device(virtio, index)->object;
+	if (fstat(disk->fd, &stat) < 0)
+		ret = -errno;
+	if (ret == 0 && *bytes > 0) {
+		if (disk->desc->readonly)
+			return vmm_error_set(err, -EROFS, "disk '%s' is read-only", name);
+		if (!S_ISREG(stat.st_mode))
+			return vmm_error_set(err, -EINVAL,
+					     "disk '%s' is a block device, which has the "
+					     "size it has",
+					     name);
+		if (*bytes < (uint64_t)stat.st_size)
+			return vmm_error_set(err, -EINVAL,
+					     "disk '%s' has %llu bytes and does not "
+					     "shrink",
+					     name, (unsigned long long)stat.st_size);
+		ret = ftruncate(disk->fd, (off_t)*bytes) < 0 ? -errno : 0;
+	}
+	if (ret == 0)
+		ret = vmm_virtio_blk_set_capacity(disk->device,
+						  virtio_get_transport(virtio, index), 0);
+	size = lseek(disk->fd, 0, SEEK_END);
+	if (ret == 0 && size >= 0)
+		*bytes = (uint64_t)size;
+	return ret < 0 ? vmm_error_set(err, ret, "disk '%s': %s", name, strerror(-ret))
+		       : 0;
 }

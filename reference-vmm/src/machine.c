@@ -6,9 +6,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "background.h"
+#include "clock.h"
 #include "control-server.h"
 #include "cpu.h"
 #include "dry-run.h"
+#include "exit-trace.h"
 #include "machine.h"
 #include "terminal.h"
 #include "virtio.h"
@@ -150,6 +153,20 @@ static int buses_new(struct machine *machine, struct vmm_error *err)
 	return ret < 0 ? vmm_error_set(err, ret, "bus: %s", strerror(-ret)) : 0;
 }
 
+static int trace_new(struct machine *machine, struct vmm_error *err)
+{
+	const char *path = machine->desc->trace;
+
+	return path[0] ? exit_trace_open(path, &machine->trace, err) : 0;
+}
+
+/* Whoever waits for a machine in the background. */
+static int release_caller(struct machine *machine, struct vmm_error *err)
+{
+	background_done();
+	return 0;
+}
+
 /* From nothing to a running machine. A dry run has no part in what others would see. */
 static const struct step {
 	const char *name;
@@ -167,12 +184,15 @@ static const struct step {
 	{ "vCPUs", cpus_new, false },
 	{ "guest loaded", load, false },
 	{ "console", board_start, true },
+	{ "trace", trace_new, true },
 	{ "vCPUs started", cpus_start, true },
+	{ "caller released", release_caller, true },
 };
 
 static void machine_free(struct machine *machine)
 {
 	cpus_free(machine);
+	exit_trace_close(machine->trace);
 	vmm_kvm_vm_close(
 	    machine->vm); /* takes back the irqfds while their eventfds live */
 	virtio_free(machine->virtio);
@@ -206,34 +226,30 @@ void machine_resume(struct machine *machine)
 	cpus_resume(machine);
 }
 
-static double ms_since(const struct timespec *start)
+static double ms_since(uint64_t start)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - start->tv_sec) * 1e3 +
-	       (double)(now.tv_nsec - start->tv_nsec) / 1e6;
+	return (double)(clock_ns() - start) / 1e6;
 }
 
 static int build(struct machine *machine, struct vmm_error *err)
 {
 	const struct machine_desc *desc = machine->desc;
-	struct timespec start;
+	uint64_t start;
 	int ret = 0;
 
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (steps[i].live && desc->dry_run)
 			continue;
-		(void)clock_gettime(CLOCK_MONOTONIC, &start);
+		start = clock_ns();
 		ret = steps[i].run(machine, err);
 		if (desc->verbose)
 			fprintf(stderr, "reference-vmm: %9.3f ms  %s%s\n",
-				ms_since(&start), steps[i].name,
+				ms_since(start), steps[i].name,
 				ret < 0 ? ": failed" : "");
 	}
 	if (ret == 0 && desc->verbose)
 		fprintf(stderr, "reference-vmm: %9.3f ms  all together\n",
-			ms_since(&machine->started));
+			ms_since(machine->started));
 	return ret;
 }
 
@@ -253,7 +269,7 @@ int machine_run(const struct machine_desc *desc)
 	int ret, status;
 
 	gate_init(&machine.gate);
-	(void)clock_gettime(CLOCK_MONOTONIC, &machine.started);
+	machine.started = clock_ns();
 	if (desc->verbose && desc->config[0])
 		fprintf(stderr, "reference-vmm: machine file %s\n", desc->config);
 	ret = build(&machine, &err);

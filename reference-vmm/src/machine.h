@@ -2,7 +2,6 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#include <time.h>
 #include <vmm/base.h>
 #include <vmm/device.h>
 #include <vmm/event.h>
@@ -17,6 +16,7 @@ struct balloon;
 struct board;
 struct control;
 struct cpu;
+struct exit_trace;
 struct virtio;
 struct vmm_alloc_ids;
 struct vmm_alloc_ranges;
@@ -29,8 +29,8 @@ struct machine {
 	struct gate gate; /* closed while the machine is paused */
 	/* What the event loop's thread knows. */
 	bool paused;
-	bool stopping; /* the guest was asked to power off */
-	struct timespec started;
+	bool stopping;	  /* the guest was asked to power off */
+	uint64_t started; /* nanoseconds, see clock.h */
 	struct control *control;
 	struct vmm_event *loop;
 	struct vmm_kvm *kvm;
@@ -45,6 +45,7 @@ struct machine {
 	struct virtio *virtio;
 	struct balloon *balloon; /* one of the virtio devices; NULL: none */
 	struct cpu *cpus;
+	struct exit_trace *trace; /* NULL: none */
 };
 
 /* Build a machine, run it to its end (or say what it is, for a dry run), take it apart.

@@ -181,6 +181,18 @@ static int set_config(struct machine_desc *desc, const char *value, struct vmm_e
 	return set_path(desc->config, value, "--config", err);
 }
 
+static int set_background(struct machine_desc *desc, const char *value,
+			  struct vmm_error *err)
+{
+	desc->background = true;
+	return 0;
+}
+
+static int set_trace(struct machine_desc *desc, const char *value, struct vmm_error *err)
+{
+	return set_path(desc->trace, value, "--trace-exits", err);
+}
+
 static int set_dry_run(struct machine_desc *desc, const char *value,
 		       struct vmm_error *err)
 {
@@ -252,6 +264,11 @@ static const struct run_option table[] = {
 	{ "force", 0, NULL,
 	  "run on a software KVM, too: bare-metal kernels may work there",
 	  .set = set_force },
+	{ "background", 0, NULL,
+	  "return once the guest runs: see console, stop (needs a name)",
+	  .set = set_background, .command_line = true },
+	{ "trace-exits", 0, "FILE", "write a line for each time a vCPU leaves the guest",
+	  .set = set_trace, .command_line = true },
 	{ "dry-run", 0, NULL, "build the machine, say what it is, do not run it",
 	  .set = set_dry_run, .command_line = true },
 	{ "json", 0, NULL, "with --dry-run: print JSON, one line", .set = set_json,
@@ -290,5 +307,5 @@ void options_set_defaults(struct machine_desc *desc)
 	memset(desc, 0, sizeof(*desc));
 	desc->memory = DEFAULT_MEMORY_MIB * MIB;
 	desc->cpus = DEFAULT_CPUS;
-	strcpy(desc->cmdline, "console=ttyS0");
+	strcpy(desc->cmdline, DEFAULT_CMDLINE);
 }

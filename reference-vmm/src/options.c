@@ -157,6 +157,11 @@ static int parse_run(int argc, char **argv, struct machine_desc *desc,
 		return ret;
 	if (desc->json && !desc->dry_run)
 		return vmm_error_set(err, -EINVAL, "--json goes with --dry-run");
+	if (desc->background && desc->dry_run)
+		return vmm_error_set(err, -EINVAL,
+				     "--background and --dry-run: one of them");
+	if (desc->background && desc->name[0] == '\0')
+		return vmm_error_set(err, -EINVAL, "--background needs --name NAME");
 	if (desc->kernel[0] == '\0')
 		return vmm_error_set(err, -EINVAL, "run needs --kernel FILE");
 	return add_root(desc, err);

@@ -45,6 +45,8 @@ struct vsock_desc {
 	char path[VSOCK_PATH_MAX + 1];
 };
 
+#define DEFAULT_CMDLINE "console=ttyS0"
+
 /* How a kernel is entered, on machines that have more than one way. */
 enum boot_protocol {
 	BOOT_LINUX64,
@@ -74,6 +76,8 @@ struct machine_desc {
 	char name[MACHINE_NAME_MAX + 1]; /* empty: not to be controlled */
 	/* About this run. */
 	char config[PATH_LEN_MAX]; /* the machine file; empty: none */
+	char trace[PATH_LEN_MAX];  /* of exits; empty: none */
+	bool background;
 	bool dry_run;
 	bool json;
 	bool verbose;

@@ -30,15 +30,28 @@ static void on_fatal(int signo)
 	(void)raise(signo);
 }
 
+static void catch_signals(const int *signals, size_t count)
+{
+	struct sigaction action = { .sa_handler = on_fatal };
+
+	for (size_t i = 0; i < count; i++)
+		(void)sigaction(signals[i], &action, NULL);
+}
+
 static void catch_fatal_signals(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS,	 SIGILL,  SIGFPE,
 				       SIGABRT, SIGTRAP, SIGSYS,  SIGQUIT,
 				       SIGXCPU, SIGXFSZ, SIGALRM, SIGVTALRM };
-	struct sigaction action = { .sa_handler = on_fatal };
 
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)sigaction(signals[i], &action, NULL);
+	catch_signals(signals, sizeof(signals) / sizeof(signals[0]));
+}
+
+void terminal_restore_at_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+
+	catch_signals(signals, sizeof(signals) / sizeof(signals[0]));
 }
 
 void terminal_enter_raw(void)

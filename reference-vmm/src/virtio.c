@@ -208,9 +208,9 @@ void virtio_resume(struct virtio *virtio)
 		vmm_virtio_mmio_resume(virtio->slots[i].mmio);
 }
 
-struct vmm_virtio_transport *virtio_get_last_transport(struct virtio *virtio)
+struct vmm_virtio_transport *virtio_get_transport(struct virtio *virtio, size_t index)
 {
-	return vmm_virtio_mmio_get_transport(virtio->slots[virtio->count - 1].mmio);
+	return vmm_virtio_mmio_get_transport(virtio->slots[index].mmio);
 }
 
 const struct vmm_mem *virtio_get_mem(struct virtio *virtio)

@@ -45,14 +45,17 @@ const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_
 int virtio_add(struct virtio *virtio, const struct virtio_device *device,
 	       struct vmm_error *err);
 
-/* The transport of the device that was added last. */
-struct vmm_virtio_transport *virtio_get_last_transport(struct virtio *virtio);
+struct vmm_virtio_transport *virtio_get_transport(struct virtio *virtio, size_t index);
 
 const struct vmm_mem *virtio_get_mem(struct virtio *virtio);
 struct machine *virtio_get_machine(struct virtio *virtio);
 
 /* Devices by type. */
 int disk_add(struct virtio *virtio, const struct disk_desc *desc, struct vmm_error *err);
+/* Make a disk's file larger, to *bytes, or (0) only take its size, and tell the guest.
+ * *bytes is the size then. */
+int disk_resize(struct virtio *virtio, const char *name, uint64_t *bytes,
+		struct vmm_error *err);
 int nic_add(struct virtio *virtio, const struct nic_desc *desc, struct vmm_error *err);
 int vsock_add(struct virtio *virtio, const struct vsock_desc *desc,
 	      struct vmm_error *err);

@@ -50,7 +50,7 @@ static void bash_command(const struct client_words *words)
 {
 	printf("\t%s:-*)\n\t\twords=$(compgen -W '--json --help%s' -- \"$current\") ;;\n",
 	       words->word, words->has_timeout ? " --timeout" : "");
-	if (words->names > 0)
+	if (words->takes_name)
 		printf("\t%s:*)\n\t\twords=$(compgen -W \"$(" RUNNING
 		       ")\" -- \"$current\") ;;\n",
 		       words->word);
@@ -153,7 +153,7 @@ void texts_zsh(void)
 		    "\t%s)\n\t\t_arguments '--json[print JSON]' '--help[print help]'%s%s "
 		    ";;\n",
 		    words.word, words.has_timeout ? " '--timeout=[seconds]:S:'" : "",
-		    words.names > 0 ? " '1:machine:_reference_vmm_running'" : "");
+		    words.takes_name ? " '1:machine:_reference_vmm_running'" : "");
 	printf("\tesac\n}\n\n_reference_vmm \"$@\"\n");
 }
 
@@ -191,7 +191,7 @@ static void fish_command(const struct client_words *words)
 		printf("complete -c reference-vmm -n '__fish_seen_subcommand_from %s' -l "
 		       "timeout -x -d seconds\n",
 		       words->word);
-	if (words->names > 0)
+	if (words->takes_name)
 		printf("complete -c reference-vmm -n '__fish_seen_subcommand_from %s' -a "
 		       "'(__reference_vmm_running)'\n",
 		       words->word);

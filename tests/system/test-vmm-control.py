@@ -4,13 +4,16 @@
 
 The path of reference-vmm is the only argument.
 """
+import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 
 import guests
@@ -29,11 +32,14 @@ class Home:
         self.work = directory
         self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.directory))
         self.processes = []
+        self.names = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        for name in self.names:
+            self.command("kill", name)
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -56,6 +62,14 @@ class Home:
             tap.check(part, f"{name} does not start: {seen!r}")
             seen += part
         return process
+
+    def background(self, name, *args, guest="count"):
+        """Run a machine that outlives its caller."""
+        kernel = guests.write(self.work, guest)
+        done = self.command("run", "--force", "--background", "--name", name, "--memory", "64M",
+                            "--kernel", kernel, *args)
+        self.names.append(name)
+        return done
 
     def command(self, *args, timeout=40):
         return subprocess.run([VMM, *map(str, args)], stdin=subprocess.DEVNULL, text=True,
@@ -87,7 +101,7 @@ class Home:
 
     def counted(self, name):
         """How often the guest has said that it runs."""
-        return self.json("stats", name)["cpus"][0]["exits"].get("io", 0)
+        return self.json("stats", name)["cpus"][0]["exits"].get("io", {"count": 0})["count"]
 
 
 def ask(client, line):
@@ -441,6 +455,217 @@ def a_balloon_takes_a_target(directory):
         tap.equal(home.json("balloon", "demo", 64)["target_bytes"], 64 << 20, "back")
 
 
+class Terminal:
+    """A pseudo-terminal, and a command that has it as its own."""
+
+    def __init__(self, home, *args):
+        self.master, self.slave = os.openpty()
+        self.before = termios.tcgetattr(self.slave)
+
+        def take():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen([VMM, *args], stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, env=home.environment,
+                                        preexec_fn=take)  # pylint: disable=subprocess-popen-preexec-fn
+        home.processes.append(self.process)
+        self.process.stdout = self.process.stderr = open(os.devnull, "rb")
+        self.seen = b""
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def expect(self, part):
+        end = time.monotonic() + 20
+        while part not in self.seen:
+            readable, _, _ = select.select([self.master], [], [], end - time.monotonic())
+            tap.check(readable, f"{part!r} does not come: {self.seen!r}")
+            self.seen += os.read(self.master, 4096)
+
+    def ended(self, status):
+        tap.equal(self.process.wait(20), status, f"status, after {self.seen!r}")
+        tap.equal(termios.tcgetattr(self.slave), self.before, "terminal settings")
+        os.close(self.slave)
+        os.close(self.master)
+
+
+def a_machine_in_the_background_outlives_its_caller(directory):
+    with Home(directory) as home:
+        done = home.background("demo")
+        tap.equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "the caller")
+        info = home.json("info", "demo")
+        tap.equal(info["state"], "running", "state")
+        tap.equal(os.getsid(info["pid"]), info["pid"], "a session of its own")
+        for number in (0, 1, 2):
+            tap.equal(os.readlink(f"/proc/{info['pid']}/fd/{number}"), "/dev/null", "descriptor")
+        tap.equal(home.json("kill", "demo")["outcome"], "killed", "its end")
+        # Output to a file goes on.
+        kernel = guests.write(directory, "hello")
+        with open(directory / "out", "wb") as out:
+            subprocess.run([VMM, "run", "--force", "--background", "--name", "demo", "--kernel",
+                            kernel], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                           env=home.environment, timeout=20, check=True)
+        end = time.monotonic() + 20
+        while home.json("list") and time.monotonic() < end:
+            time.sleep(0.02)
+        tap.equal((directory / "out").read_text(),
+                  "hello from the bare metal\nreference-vmm: guest powered off\n", "output")
+
+
+def a_machine_in_the_background_that_fails_says_so(directory):
+    with Home(directory) as home:
+        kernel = guests.write(directory, "hang")
+        background = ("run", "--force", "--background", "--kernel", kernel)
+        home.refused("needs --name", *background, status=2)
+        home.refused("one of them", *background, "--name", "a", "--dry-run", status=2)
+        home.refused("No such file", *background, "--name", "a", "--disk", directory / "missing")
+        home.start("demo")
+        home.refused("'demo' is running", *background, "--name", "demo")
+
+
+def a_console_is_used_and_left(directory):
+    with Home(directory) as home:
+        home.background("demo", guest="echo")
+        terminal = Terminal(home, "console", "demo")
+        terminal.expect(b"ready\r\n")  # it was said before
+        terminal.type(b"abc")
+        terminal.expect(b"abc")
+        tap.check(not termios.tcgetattr(terminal.slave)[3] & termios.ICANON, "raw mode")
+        terminal.type(b"\x03\x01\x01")  # no signal; one Ctrl-A
+        terminal.expect(b"\x03\x01")
+        terminal.type(b"\x01b\x01d")
+        terminal.expect(b"left its console")
+        terminal.ended(0)
+        tap.equal(home.json("info", "demo")["state"], "running", "it goes on")
+        # Without a terminal there is no escape key, and the end of input is not the end.
+        done = subprocess.run([VMM, "console", "demo"], input=b"x\x01dq", capture_output=True,
+                              env=home.environment, timeout=20, check=False)
+        tap.equal(done.returncode, 0, f"status {done.stderr!r}")
+        tap.check(done.stdout.endswith(b"x\x01dq"), f"{done.stdout!r}")
+        tap.contains(done.stderr, b"its console has ended", "message")
+        tap.equal(home.json("list"), [], "the guest powered off")
+
+
+def a_console_client_that_is_ended_leaves_the_terminal_as_it_was(directory):
+    with Home(directory) as home:
+        process = home.start("demo", guest="echo")
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            terminal = Terminal(home, "console", "demo")
+            terminal.expect(b"ready")
+            terminal.process.send_signal(number)
+            terminal.ended(-number)
+        terminal = Terminal(home, "console", "demo")
+        terminal.expect(b"ready")
+        process.kill()
+        terminal.expect(b"its console has ended")
+        terminal.ended(0)
+
+
+def many_use_a_console_and_none_holds_up_the_guest(directory):
+    with Home(directory) as home:
+        process = home.start("demo", guest="echo")
+        before = open_files(process)
+        users = []
+        for _ in range(8):
+            users.append(home.connect("demo"))
+            users[-1].sendall(b'{"command":"console"}\n')
+        # Also the machine's own output has it, so the guest goes on when that is read.
+        users[3].sendall(b"abc")
+        for user in users:
+            seen = b""
+            while not seen.endswith(b"ready\nabc"):
+                seen += user.recv(4096)
+            tap.contains(seen, b'{"ok":true,"result":{"state":"running"}}\n', "reply")
+        home.refused("8 use its console already", "console", "demo")
+        # One never reads; another types what no socket holds, and sees all of it.
+        wanted, sent, seen = 300000, 0, 0
+        users[1].setblocking(False)
+        while seen < wanted:
+            readable, writable, _ = select.select([users[1], process.stdout],
+                                                  [users[1]] if sent < wanted else [], [], 20)
+            tap.check(readable or writable, f"stuck after {seen} of {sent} bytes")
+            if writable:
+                sent += users[1].send(b"x" * min(65536, wanted - sent))
+            if users[1] in readable:
+                seen += len(users[1].recv(65536))
+            if process.stdout in readable:
+                os.read(process.stdout.fileno(), 65536)
+        tap.equal(seen, wanted, "bytes")
+        for user in users:
+            user.close()
+        end = time.monotonic() + 10
+        while open_files(process) > before and time.monotonic() < end:
+            time.sleep(0.05)
+        tap.equal(open_files(process), before, "open files")
+
+
+def a_disk_is_made_larger(directory):
+    with Home(directory) as home:
+        for name in ("a", "b", "c"):
+            with open(directory / name, "wb") as image:
+                image.truncate(1 << 20)
+        home.start("demo", "--disk", directory / "a", "--disk", f"{directory / 'b'},id=data",
+                   "--disk", f"{directory / 'c'},ro")
+        tap.equal(home.json("resize-disk", "demo", "vda", "4M"),
+                  {"disk": "vda", "size_bytes": 4 << 20}, "by its letter")
+        tap.equal((directory / "a").stat().st_size, 4 << 20, "the file")
+        tap.equal(home.json("resize-disk", "demo", "data", "2M")["size_bytes"], 2 << 20, "by id")
+        os.truncate(directory / "b", 3 << 20)
+        tap.equal(home.json("resize-disk", "demo", "vdb")["size_bytes"], 3 << 20, "its file's")
+        tap.equal(home.done("resize-disk", "demo", "vdb"), "disk: vdb\nsize: 3 MiB\n", "as text")
+        home.refused("does not shrink", "resize-disk", "demo", "vda", "2M")
+        home.refused("read-only", "resize-disk", "demo", "vdc", "2M")
+        for name in ("vdd", "vd", "vdaa", "first"):
+            home.refused(f"no disk '{name}'", "resize-disk", "demo", name, "9M")
+        tap.equal((directory / "a").stat().st_size, 4 << 20, "nothing else changed")
+
+
+def exits_are_traced(directory):
+    with Home(directory) as home:
+        trace = directory / "trace"
+        kernel = guests.write(directory, "hello")
+        done = home.command("run", "--force", "--kernel", kernel, "--trace-exits", trace)
+        tap.equal((done.returncode, done.stdout), (0, "hello from the bare metal\n"), "run")
+        lines = trace.read_text().splitlines()
+        tap.contains(lines[0], "cpu 0 after ", "first line")
+        tap.contains(lines[0], "us: io in port 0x3fd, size 1, count 1: 60", "first line")
+        tap.contains(lines[-1], "io out port 0x600, size 1, count 1: 34", "last line")
+        home.refused("Is a directory", "run", "--force", "--kernel", kernel, "--trace-exits",
+                     directory)
+
+
+def flags_of(pid, number):
+    with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as info:
+        return int(dict(line.split(":", 1) for line in info if ":" in line)["flags"], 8)
+
+
+def a_machine_has_no_more_rights_than_it_needs(directory):
+    with Home(directory) as home:
+        (directory / "disk").write_bytes(bytes(1 << 20))
+        nets = ("--net", "passt") if shutil.which("passt") else ("--net", "none")
+        process = home.start("demo", "--disk", directory / "disk", "--rng", "--balloon",
+                             "--vsock", f"cid=3,socket={directory / 'vsock'}", *nets)
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            tap.contains(status.read(), "NoNewPrivs:\t1\n", "status")
+        for number in os.listdir(f"/proc/{process.pid}/fd"):
+            if int(number) > 2:
+                tap.check(flags_of(process.pid, number) & os.O_CLOEXEC,
+                          f"{number} is {os.readlink(f'/proc/{process.pid}/fd/{number}')}")
+
+
+def closed_standard_descriptors_harm_no_disk(directory):
+    with Home(directory) as home:
+        disk = directory / "disk"
+        disk.write_bytes(bytes(1 << 20))
+        kernel = guests.write(directory, "hello")
+        for closed in ("0<&-", "1>&-", "0<&- 1>&- 2>&-"):
+            subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", VMM, "run", "--force",
+                            "--kernel", kernel, "--disk", disk], env=home.environment,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=True)
+            tap.equal(disk.read_bytes(), bytes(1 << 20), f"the disk with {closed}")
+
+
 def without_a_runtime_directory_it_is_in_tmp(directory):
     with Home(directory) as home:
         del home.environment["XDG_RUNTIME_DIR"]
@@ -478,5 +703,11 @@ tap.run([a_machine_is_listed_and_described, a_paused_machine_stands_still,
          wrong_requests_are_answered_and_change_nothing, hostile_clients_hold_up_nobody,
          many_clients_push_out_the_silent_ones, clients_that_vanish_leave_nothing,
          another_user_is_not_heard, a_machine_that_hangs_is_listed_and_killed,
-         a_client_believes_no_machine, a_balloon_takes_a_target, without_a_runtime_directory_it_is_in_tmp,
+         a_client_believes_no_machine, a_balloon_takes_a_target,
+         a_machine_in_the_background_outlives_its_caller,
+         a_machine_in_the_background_that_fails_says_so, a_console_is_used_and_left,
+         a_console_client_that_is_ended_leaves_the_terminal_as_it_was,
+         many_use_a_console_and_none_holds_up_the_guest, a_disk_is_made_larger, exits_are_traced,
+         a_machine_has_no_more_rights_than_it_needs, closed_standard_descriptors_harm_no_disk,
+         without_a_runtime_directory_it_is_in_tmp,
          fifty_machines_in_a_row_leave_nothing], skip_reason())

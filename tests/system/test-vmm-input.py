@@ -43,7 +43,7 @@ def help_lists_every_option(directory):
 
 
 def every_command_has_help_with_an_example(directory):
-    for command in ("run", "list", "info", "pause", "resume", "stop", "kill", "balloon", "stats"):
+    for command in ("run", *CONTROL):
         tap.contains(vmm("--help").stdout, f"\n  {command}", "help of the program")
         done = vmm(command, "--help")
         tap.equal((done.returncode, done.stderr), (0, ""), f"{command} --help")
@@ -131,7 +131,8 @@ def a_console_is_one_of_two(directory):
     refused(2, "none of serial, virtio", "run", "--kernel", "k", "--console", "vga")
 
 
-CONTROL = ("list", "info", "pause", "resume", "stop", "kill", "balloon", "stats")
+CONTROL = ("list", "info", "console", "pause", "resume", "stop", "kill", "balloon", "resize-disk",
+           "stats")
 
 
 def names_of_machines_are_checked(directory):
@@ -151,6 +152,12 @@ def control_commands_are_checked(directory):
                        (("balloon", "a", "much"), "'much' is not a size"),
                        (("balloon", "a", "-1"), "unknown option -1"),
                        (("balloon", "a", "9000000000000000000"), "not a size"),
+                       (("resize-disk", "a"), "resize-disk needs NAME DISK"),
+                       (("resize-disk", "a", "vda", "much"), "'much' is not a size"),
+                       (("resize-disk", "a", "vda", "0"), "'0' is not a size"),
+                       (("resize-disk", "a", ""), "'' names no disk"),
+                       (("resize-disk", "a", "x" * 32), "names no disk"),
+                       (("console", "a", "b"), "unexpected argument 'b'"),
                        (("stop", "a", "--timeout", "soon"), "'soon' is not a number"),
                        (("stop", "a", "--timeout", "86401"), "not a number of seconds"),
                        (("stop", "a", "--timeout"), "--timeout needs a value"),
@@ -163,7 +170,7 @@ def control_commands_without_a_machine(directory):
     for runtime in (directory, directory / "missing"):
         environment = dict(os.environ, XDG_RUNTIME_DIR=str(runtime))
         for command in CONTROL[1:]:
-            args = [command, "demo"] + (["64M"] if command == "balloon" else [])
+            args = [command, "demo"] + {"balloon": ["64M"], "resize-disk": ["vda"]}.get(command, [])
             done = vmm(*args, env=environment)
             tap.equal((done.returncode, done.stdout, done.stderr),
                       (1, "", "reference-vmm: no machine named 'demo' is running\n"), command)
