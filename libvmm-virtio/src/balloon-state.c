@@ -14,26 +14,25 @@ void balloon_pause(void *ctx)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	b->paused = true;
 	if (b->stats_held && b->vq[ROLE_STATS] &&
 	    vmm_virtq_undo_pop(b->vq[ROLE_STATS], b->stats_token) == 0)
 		b->stats_held = false;
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 void balloon_resume(void *ctx)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	b->paused = false;
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
-void balloon_get_state(struct vmm_virtio_balloon *b, struct balloon_state *out)
+static void get_state(const struct vmm_virtio_balloon *b, struct balloon_state *out)
 {
-	pthread_mutex_lock(&b->lock);
 	out->version = DEVICE_STATE_VERSION;
 	out->target = b->target;
 	out->actual = b->actual;
@@ -41,7 +40,13 @@ void balloon_get_state(struct vmm_virtio_balloon *b, struct balloon_state *out)
 	out->poison = b->poison;
 	out->hinting = b->hinting;
 	out->words = b->map.word_n;
-	pthread_mutex_unlock(&b->lock);
+}
+
+void balloon_get_state(struct vmm_virtio_balloon *b, struct balloon_state *out)
+{
+	fair_enter(&b->lock);
+	get_state(b, out);
+	fair_leave(&b->lock);
 }
 
 static bool is_sound(const struct vmm_virtio_balloon *b, const struct balloon_state *s)
@@ -59,7 +64,7 @@ int balloon_set_state(struct vmm_virtio_balloon *b, const struct balloon_state *
 {
 	int ret;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	if (b->vq[ROLE_INFLATE])
 		ret = -EBUSY;
 	else if (!is_sound(b, s))
@@ -74,7 +79,7 @@ int balloon_set_state(struct vmm_virtio_balloon *b, const struct balloon_state *
 		b->hint_id = s->hint_command;
 		b->hinting = s->hinting;
 	}
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 	return ret;
 }
 
@@ -106,22 +111,27 @@ int64_t balloon_save(void *ctx, void *buf, size_t size)
 	struct saved v;
 	int64_t len;
 
-	balloon_get_state(b, &v.state);
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
+	get_state(b, &v.state);
 	v.words = b->map.words;
 	v.n = b->map.word_n;
 	len = stream_save(buf, size, describe, &v);
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 	return len;
 }
 
 static int load(struct vmm_virtio_balloon *b, const void *data, size_t len)
 {
-	struct saved v = { .n = b->map.word_n };
+	struct saved v = { .words = NULL };
 	int ret;
 
+	fair_enter(&b->lock);
+	v.n = b->map.word_n;
+	fair_leave(&b->lock);
 	v.words = calloc(v.n ? v.n : 1, sizeof(*v.words));
 	ret = v.words ? stream_load(data, len, describe, &v) : -ENOMEM;
+	if (ret == 0 && v.state.words != v.n)
+		ret = -EBADMSG;
 	if (ret == 0)
 		ret = balloon_set_state(b, &v.state, v.words);
 	free(v.words);
@@ -136,15 +146,19 @@ int balloon_load(void *ctx, struct vmm_virtio_transport *transport,
 	int ret;
 
 	/* For the reset that follows a failure. */
+	fair_enter(&b->lock);
 	b->transport = transport;
+	fair_leave(&b->lock);
 	ret = load(b, data, len);
 	if (ret < 0)
 		return ret;
+	fair_enter(&b->lock);
 	shown[BALLOON_CONFIG_TARGET / 4] = htole32(b->target);
 	shown[BALLOON_CONFIG_ACTUAL / 4] = htole32(b->actual);
 	shown[BALLOON_CONFIG_HINT / 4] = htole32(b->hint_command);
 	shown[BALLOON_CONFIG_POISON / 4] = htole32(b->poison);
 	ret = vmm_virtio_transport_sync_config(transport, 0, shown, sizeof(shown));
+	fair_leave(&b->lock);
 	if (ret < 0 || !a)
 		return ret;
 	balloon_pause(b);

@@ -157,25 +157,39 @@ static struct drain drain_of(struct vmm_virtio_balloon *b, uint32_t role)
 		.iov_max = BALLOON_IOVECS,
 		.one = handlers[role],
 		.ctx = b,
+		.waiting = &b->lock.waiting,
 	};
 
 	return d;
+}
+
+static void wake(const struct vmm_virtio_balloon *b)
+{
+	if (b->opts.thread)
+		own_thread_wake(&b->thread);
+	else
+		b->opts.wake(b->opts.ctx);
 }
 
 void vmm_virtio_balloon_run(struct vmm_virtio_balloon *balloon)
 {
 	bool more = false;
 
-	pthread_mutex_lock(&balloon->lock);
+	fair_enter(&balloon->lock);
 	for (uint32_t role = 0; role < ROLES; role++) {
 		struct drain d = drain_of(balloon, role);
 
 		if (d.vq && !balloon->paused)
 			more |= drain_queue(&d);
 	}
-	pthread_mutex_unlock(&balloon->lock);
+	fair_leave(&balloon->lock);
 	if (more)
-		balloon->opts.wake(balloon->opts.ctx);
+		wake(balloon);
+}
+
+static void run(void *ctx)
+{
+	vmm_virtio_balloon_run(ctx);
 }
 
 int vmm_virtio_balloon_poll_stats(struct vmm_virtio_balloon *balloon)
@@ -183,9 +197,9 @@ int vmm_virtio_balloon_poll_stats(struct vmm_virtio_balloon *balloon)
 	struct drain d;
 	int ret = -EOPNOTSUPP;
 
-	pthread_mutex_lock(&balloon->lock);
+	fair_enter(&balloon->lock);
 	d = drain_of(balloon, ROLE_STATS);
-	if (d.vq && !balloon->stats_held) {
+	if (d.vq && (balloon->paused || !balloon->stats_held)) {
 		ret = -EAGAIN;
 	} else if (d.vq) {
 		ret = 0;
@@ -194,7 +208,7 @@ int vmm_virtio_balloon_poll_stats(struct vmm_virtio_balloon *balloon)
 			vmm_virtio_transport_needs_reset(d.transport);
 		drain_signal(&d);
 	}
-	pthread_mutex_unlock(&balloon->lock);
+	fair_leave(&balloon->lock);
 	return ret;
 }
 
@@ -215,12 +229,12 @@ int vmm_virtio_balloon_set_target(struct vmm_virtio_balloon *balloon,
 {
 	int ret = -EINVAL;
 
-	pthread_mutex_lock(&balloon->lock);
-	if (pages <= balloon->map.all) {
-		balloon->target = pages;
+	fair_enter(&balloon->lock);
+	if (pages <= balloon->map.all)
 		ret = tell(transport, BALLOON_CONFIG_TARGET, pages);
-	}
-	pthread_mutex_unlock(&balloon->lock);
+	if (ret == 0)
+		balloon->target = pages;
+	fair_leave(&balloon->lock);
 	return ret;
 }
 
@@ -229,7 +243,7 @@ int vmm_virtio_balloon_start_hints(struct vmm_virtio_balloon *balloon)
 	struct vmm_virtio_balloon *b = balloon;
 	int ret = -EOPNOTSUPP;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	if (b->vq[ROLE_HINT]) {
 		b->hint_id = b->hint_id < BALLOON_HINT_FIRST || b->hint_id == UINT32_MAX
 				 ? BALLOON_HINT_FIRST
@@ -238,7 +252,7 @@ int vmm_virtio_balloon_start_hints(struct vmm_virtio_balloon *balloon)
 		b->hinting = VMM_VIRTIO_BALLOON_HINT_ASKED;
 		ret = tell(b->transport, BALLOON_CONFIG_HINT, b->hint_command);
 	}
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 	return ret;
 }
 
@@ -246,22 +260,22 @@ void vmm_virtio_balloon_end_hints(struct vmm_virtio_balloon *balloon)
 {
 	struct vmm_virtio_balloon *b = balloon;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	if (b->hinting != VMM_VIRTIO_BALLOON_HINT_IDLE && b->vq[ROLE_HINT]) {
 		b->hinting = VMM_VIRTIO_BALLOON_HINT_IDLE;
 		b->hint_command = BALLOON_HINT_DONE;
 		if (tell(b->transport, BALLOON_CONFIG_HINT, b->hint_command) < 0)
 			vmm_virtio_transport_needs_reset(b->transport);
 	}
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 void vmm_virtio_balloon_get_guest(struct vmm_virtio_balloon *balloon,
 				  struct vmm_virtio_balloon_guest *out)
 {
-	pthread_mutex_lock(&balloon->lock);
+	fair_enter(&balloon->lock);
 	tell_caller(out, out->size, &balloon->guest, sizeof(balloon->guest));
-	pthread_mutex_unlock(&balloon->lock);
+	fair_leave(&balloon->lock);
 }
 
 void vmm_virtio_balloon_get_stats(struct vmm_virtio_balloon *balloon,
@@ -269,12 +283,12 @@ void vmm_virtio_balloon_get_stats(struct vmm_virtio_balloon *balloon,
 {
 	struct vmm_virtio_balloon *b = balloon;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	b->stats.pages = b->map.set;
 	b->stats.actual = b->actual;
 	b->stats.hinting = b->hinting;
 	tell_caller(out, out->size, &b->stats, sizeof(b->stats));
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 int vmm_virtio_balloon_set_mem(struct vmm_virtio_balloon *balloon,
@@ -285,12 +299,12 @@ int vmm_virtio_balloon_set_mem(struct vmm_virtio_balloon *balloon,
 
 	if (ret < 0)
 		return ret;
-	pthread_mutex_lock(&balloon->lock);
+	fair_enter(&balloon->lock);
 	balloon_map_carry(&balloon->map, &map);
 	balloon_map_free(&balloon->map);
 	balloon->map = map;
 	balloon->opts.mem = mem;
-	pthread_mutex_unlock(&balloon->lock);
+	fair_leave(&balloon->lock);
 	return 0;
 }
 
@@ -328,12 +342,12 @@ int balloon_activate(void *ctx, const struct vmm_virtio_activation *a)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	b->features = a->features[0];
 	b->transport = a->transport;
 	b->queues = a->queues;
 	find_queues(b, a);
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 	return 0;
 }
 
@@ -342,7 +356,7 @@ static void reset(void *ctx)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	for (uint32_t i = 0; i < ROLES; i++)
 		b->vq[i] = NULL;
 	memset(b->map.words, 0, b->map.word_n * sizeof(*b->map.words));
@@ -357,14 +371,14 @@ static void reset(void *ctx)
 	    tell(b->transport, BALLOON_CONFIG_HINT, BALLOON_HINT_STOP) < 0 ||
 	    tell(b->transport, BALLOON_CONFIG_POISON, 0) < 0)
 		vmm_virtio_transport_needs_reset(b->transport);
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	for (uint32_t i = 0; i < ROLES; i++) {
 		if (!b->vq[i] || b->index[i] != index)
 			continue;
@@ -372,19 +386,19 @@ static void queue_reset(void *ctx, uint32_t index)
 		if (i == ROLE_STATS)
 			b->stats_held = false;
 	}
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 static void queue_enable(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_balloon *b = ctx;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	for (uint32_t i = 0; i < ROLES; i++) {
 		if (role_is_used(b, i) && b->index[i] == index)
 			b->vq[i] = b->queues[index];
 	}
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -392,7 +406,7 @@ static void queue_notify(void *ctx, uint32_t index)
 	struct vmm_virtio_balloon *b = ctx;
 
 	(void)index;
-	b->opts.wake(b->opts.ctx);
+	wake(b);
 }
 
 /* Written in any width: put the bytes together as they come. */
@@ -402,7 +416,7 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 	uint8_t now[BALLOON_CONFIG_LEN];
 	uint32_t actual, poison;
 
-	pthread_mutex_lock(&b->lock);
+	fair_enter(&b->lock);
 	put32(now, BALLOON_CONFIG_ACTUAL, b->actual);
 	put32(now, BALLOON_CONFIG_POISON, b->poison);
 	if (offset <= BALLOON_CONFIG_LEN && len <= BALLOON_CONFIG_LEN - offset)
@@ -411,7 +425,7 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 	memcpy(&poison, now + BALLOON_CONFIG_POISON, sizeof(poison));
 	b->actual = le32toh(actual);
 	b->poison = le32toh(poison);
-	pthread_mutex_unlock(&b->lock);
+	fair_leave(&b->lock);
 }
 
 static const struct vmm_virtio_device_ops balloon_ops = {
@@ -458,7 +472,7 @@ int vmm_virtio_balloon_new(const struct vmm_virtio_balloon_opts *opts,
 
 	if (ret < 0)
 		return vmm_error_set(err, ret, "balloon options of unknown layout");
-	if (!o.wake || !o.mem || o.queue_max > VMM_VIRTQ_SIZE_MAX)
+	if ((!o.wake && !o.thread) || !o.mem || o.queue_max > VMM_VIRTQ_SIZE_MAX)
 		return vmm_error_set(err, -EINVAL,
 				     "balloon without wake or memory, or "
 				     "with queues too large");
@@ -479,10 +493,16 @@ int vmm_virtio_balloon_new(const struct vmm_virtio_balloon_opts *opts,
 	}
 	b->opts = o;
 	b->target = o.target;
-	pthread_mutex_init(&b->lock, NULL);
+	fair_init(&b->lock);
+	own_thread_init(&b->thread);
 	b->stats.size = sizeof(b->stats);
 	b->guest.size = sizeof(b->guest);
 	describe(b);
+	ret = o.thread ? own_thread_start(&b->thread, run, b) : 0;
+	if (ret < 0) {
+		vmm_virtio_balloon_free(b);
+		return vmm_error_set(err, ret, "no thread for a balloon");
+	}
 	*out = b;
 	return 0;
 }
@@ -491,8 +511,9 @@ void vmm_virtio_balloon_free(struct vmm_virtio_balloon *balloon)
 {
 	if (!balloon)
 		return;
+	own_thread_fini(&balloon->thread);
 	balloon_map_free(&balloon->map);
-	pthread_mutex_destroy(&balloon->lock);
+	fair_fini(&balloon->lock);
 	free(balloon);
 }
 
@@ -502,15 +523,20 @@ const struct vmm_virtio_device *vmm_virtio_balloon_get_device(
 	return &balloon->device;
 }
 
+int vmm_virtio_balloon_get_doorbell(const struct vmm_virtio_balloon *balloon)
+{
+	return balloon->thread.bell;
+}
+
 size_t vmm_virtio_balloon_get_pages(struct vmm_virtio_balloon *balloon, uint64_t *words,
 				    size_t max)
 {
 	size_t n;
 
-	pthread_mutex_lock(&balloon->lock);
+	fair_enter(&balloon->lock);
 	n = balloon->map.word_n;
 	if (n > 0 && n <= max)
 		memcpy(words, balloon->map.words, n * sizeof(*words));
-	pthread_mutex_unlock(&balloon->lock);
+	fair_leave(&balloon->lock);
 	return n;
 }

@@ -2,12 +2,12 @@
 #ifndef BALLOON_H
 #define BALLOON_H
 
-#include <pthread.h>
-
 #include <vmm/virtio-balloon.h>
 
 #include "device-state.h"
 #include "drain.h"
+#include "fair-lock.h"
+#include "own-thread.h"
 
 #define BALLOON_IOVECS 256u
 /* Page numbers that are sorted and worked on at once. */
@@ -62,8 +62,11 @@ struct vmm_virtio_balloon {
 	uint8_t config[BALLOON_CONFIG_LEN];
 	uint8_t writable[BALLOON_CONFIG_LEN];
 
-	/* Protects all below. */
-	pthread_mutex_t lock;
+	struct own_thread thread;
+
+	/* Protects all below. Whoever waits for it ends a run with the chain at hand, which
+	 * may be thousands of calls to the host. */
+	struct fair_lock lock;
 	bool paused;
 	struct vmm_virtio_transport *transport;
 	uint64_t features;

@@ -32,6 +32,11 @@ static int take_one(const struct drain *d)
 									     : 0;
 }
 
+static bool must_end(const struct drain *d)
+{
+	return d->waiting && __atomic_load_n(d->waiting, __ATOMIC_RELAXED) > 0;
+}
+
 bool drain_queue(const struct drain *d)
 {
 	uint32_t budget = vmm_virtq_get_num(d->vq);
@@ -39,7 +44,7 @@ bool drain_queue(const struct drain *d)
 
 	vmm_virtq_disable_notification(d->vq);
 	while (budget > 0 && (ret = take_one(d)) == 0)
-		budget--;
+		budget = must_end(d) ? 0 : budget - 1;
 	drain_signal(d);
 	return vmm_virtq_enable_notification(d->vq) && ret != -EBUSY;
 }

@@ -18,6 +18,8 @@ struct drain {
 	 * goes back to the ring and nothing more is taken. */
 	int64_t (*one)(void *ctx, const struct vmm_virtq_chain *chain);
 	void *ctx;
+	/* Taking ends after one chain while this is not 0; NULL: never mind. */
+	const uint32_t *waiting;
 };
 
 /* Take chains, at most as many as the queue is long, look after interrupts and broken

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include <vmm/virtio-rng.h>
 
 #include "drain.h"
+#include "fair-lock.h"
 #include "options.h"
+#include "own-thread.h"
 #include "tell.h"
 
 /* A driver asks with one buffer; a chain of more pieces than this is refused. */
@@ -19,7 +20,8 @@ struct vmm_virtio_rng {
 	struct vmm_virtio_rng_opts opts;
 	uint16_t queue_max;
 	/* Keeps vmm_virtio_rng_run() and a reset apart. */
-	pthread_mutex_t lock;
+	struct fair_lock lock;
+	struct own_thread thread;
 	bool paused;
 	struct vmm_virtq *queue;
 	struct vmm_virtq *const *queues;
@@ -102,6 +104,22 @@ static int64_t serve_one(void *ctx, const struct vmm_virtq_chain *chain)
 	return len;
 }
 
+static void wake(const struct vmm_virtio_rng *rng)
+{
+	if (rng->opts.thread)
+		own_thread_wake(&rng->thread);
+	else
+		rng->opts.wake(rng->opts.ctx);
+}
+
+static void wake_after(const struct vmm_virtio_rng *rng, uint64_t ns)
+{
+	if (rng->opts.thread)
+		own_thread_wake_after(&rng->thread, ns);
+	else
+		rng->opts.wake_after(rng->opts.ctx, ns);
+}
+
 static void serve(struct vmm_virtio_rng *rng)
 {
 	const struct drain drain = {
@@ -111,34 +129,40 @@ static void serve(struct vmm_virtio_rng *rng)
 		.iov_max = IOVECS,
 		.one = serve_one,
 		.ctx = rng,
+		.waiting = &rng->lock.waiting,
 	};
 	bool more;
 
 	rng->wait = 0;
 	more = drain_queue(&drain);
 	if (rng->wait > 0)
-		rng->opts.wake_after(rng->opts.ctx, rng->wait);
+		wake_after(rng, rng->wait);
 	else if (more)
-		rng->opts.wake(rng->opts.ctx);
+		wake(rng);
 }
 
 void vmm_virtio_rng_run(struct vmm_virtio_rng *rng)
 {
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	if (!rng->paused && rng->queue && vmm_virtq_is_enabled(rng->queue))
 		serve(rng);
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
+}
+
+static void run(void *ctx)
+{
+	vmm_virtio_rng_run(ctx);
 }
 
 static int activate(void *ctx, const struct vmm_virtio_activation *activation)
 {
 	struct vmm_virtio_rng *rng = ctx;
 
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	rng->queue = activation->queues[0];
 	rng->queues = activation->queues;
 	rng->transport = activation->transport;
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 	return 0;
 }
 
@@ -146,10 +170,10 @@ static void reset(void *ctx)
 {
 	struct vmm_virtio_rng *rng = ctx;
 
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	rng->paused = false;
 	rng->queue = NULL;
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
@@ -157,18 +181,18 @@ static void queue_reset(void *ctx, uint32_t index)
 	struct vmm_virtio_rng *rng = ctx;
 
 	(void)index;
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	rng->queue = NULL;
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 }
 
 static void queue_enable(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_rng *rng = ctx;
 
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	rng->queue = rng->queues[index];
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -176,14 +200,14 @@ static void queue_notify(void *ctx, uint32_t index)
 	struct vmm_virtio_rng *rng = ctx;
 
 	(void)index;
-	rng->opts.wake(rng->opts.ctx);
+	wake(rng);
 }
 
 static void set_paused(struct vmm_virtio_rng *rng, bool paused)
 {
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	rng->paused = paused;
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 }
 
 static void on_pause(void *ctx)
@@ -217,7 +241,8 @@ int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
 
 	if (ret < 0)
 		return ret;
-	if (!o.wake || (o.rate && !o.wake_after) || o.queue_max > VMM_VIRTQ_SIZE_MAX)
+	if (o.queue_max > VMM_VIRTQ_SIZE_MAX ||
+	    (!o.thread && (!o.wake || (o.rate && !o.wake_after))))
 		return -EINVAL;
 	rng = calloc(1, sizeof(*rng));
 	if (!rng)
@@ -235,7 +260,13 @@ int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
 	rng->device.features[0] = o.features;
 	rng->device.ops = &rng_ops;
 	rng->device.ctx = rng;
-	pthread_mutex_init(&rng->lock, NULL);
+	fair_init(&rng->lock);
+	own_thread_init(&rng->thread);
+	ret = o.thread ? own_thread_start(&rng->thread, run, rng) : 0;
+	if (ret < 0) {
+		vmm_virtio_rng_free(rng);
+		return ret;
+	}
 	*out = rng;
 	return 0;
 }
@@ -244,7 +275,8 @@ void vmm_virtio_rng_free(struct vmm_virtio_rng *rng)
 {
 	if (!rng)
 		return;
-	pthread_mutex_destroy(&rng->lock);
+	own_thread_fini(&rng->thread);
+	fair_fini(&rng->lock);
 	free(rng);
 }
 
@@ -253,10 +285,15 @@ const struct vmm_virtio_device *vmm_virtio_rng_get_device(struct vmm_virtio_rng 
 	return &rng->device;
 }
 
+int vmm_virtio_rng_get_doorbell(const struct vmm_virtio_rng *rng)
+{
+	return rng->thread.bell;
+}
+
 void vmm_virtio_rng_get_stats(struct vmm_virtio_rng *rng,
 			      struct vmm_virtio_rng_stats *out)
 {
-	pthread_mutex_lock(&rng->lock);
+	fair_enter(&rng->lock);
 	tell_caller(out, out->size, &rng->stats, sizeof(rng->stats));
-	pthread_mutex_unlock(&rng->lock);
+	fair_leave(&rng->lock);
 }

@@ -35,9 +35,9 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_device), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_doorbell), 32);
-	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_rng_opts), 72);
 	assert_int_equal(sizeof(struct vmm_virtio_rng_stats), 40);
-	assert_int_equal(sizeof(struct vmm_virtio_balloon_opts), 64);
+	assert_int_equal(sizeof(struct vmm_virtio_balloon_opts), 72);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_guest), 152);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_stats), 104);
 	assert_int_equal(sizeof(struct vmm_virtio_vsock_opts), 80);
@@ -156,6 +156,7 @@ static void a_device_is_carried_by_mmio(void **state)
 	assert_int_equal(vmm_virtio_check_features(4, offered, offered, NULL), 0);
 	vmm_virtio_rng_run(rng);
 	assert_int_equal(wakes, 0);
+	assert_int_equal(vmm_virtio_rng_get_doorbell(rng), -1);
 }
 
 static int complete_at_once(void *ctx, struct vmm_virtio_blk_io *io)
@@ -247,6 +248,7 @@ static void memory_devices_are_made_and_asked(void **state)
 	assert_int_equal(vmm_virtio_balloon_start_hints(b), -EOPNOTSUPP);
 	vmm_virtio_balloon_end_hints(b);
 	vmm_virtio_balloon_run(b);
+	assert_int_equal(vmm_virtio_balloon_get_doorbell(b), -1);
 	vmm_virtio_balloon_get_guest(b, &guest);
 	vmm_virtio_balloon_get_stats(b, &bstats);
 	assert_int_equal(vmm_virtio_balloon_set_mem(b, m->mem), 0);

@@ -2,6 +2,9 @@
 /* The balloon behind its registers, with the mock driver in front. */
 #include "virtio-test.h"
 
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <vmm/virtio-balloon.h>
 
 #include "device-rig.h"
@@ -496,6 +499,166 @@ static void one_run_is_bounded_and_wakes_the_balloon_again(void **state)
 	stop(&w);
 }
 
+static void start_thread(struct world *w,
+			 int (*discard)(void *ctx, uint64_t gpa, uint64_t len),
+			 uint64_t features)
+{
+	struct vmm_virtio_balloon_opts opts;
+
+	memset(w, 0, sizeof(*w));
+	dr_init(&w->r, 16);
+	opts = opts_of(w, true);
+	opts.wake = NULL;
+	opts.thread = true;
+	opts.discard = discard;
+	start_with(w, &opts, features);
+}
+
+static int64_t await(struct world *w, uint32_t queue)
+{
+	for (int patience = 0; patience < 5000; patience++) {
+		int64_t len = dr_used(&w->r, queue);
+
+		if (len >= 0)
+			return len;
+		(void)usleep(1000);
+	}
+	fail_msg("a chain did not come back");
+	return 0;
+}
+
+static void a_balloon_with_a_thread_runs_itself(void **state)
+{
+	struct world w;
+
+	start_thread(&w, on_discard, 0);
+	for (uint32_t i = 0; i < 60; i++) {
+		bool paused = i % 10 == 9;
+		uint32_t pfn = FREE_PFN + i;
+
+		if (paused)
+			vmm_virtio_mmio_pause(w.r.mmio);
+		assert_true(dr_add(&w.r, INFLATE, &pfn, 4, 0) >= 0);
+		if (i % 2)
+			dr_wr(&w.r, 0x50, INFLATE);
+		else
+			assert_int_equal(
+			    eventfd_write(vmm_virtio_balloon_get_doorbell(w.b), 1), 0);
+		if (paused) {
+			(void)usleep(1000);
+			assert_int_equal(dr_used(&w.r, INFLATE), -EAGAIN);
+			assert_int_equal(stats(&w).pages, i);
+			vmm_virtio_mmio_resume(w.r.mmio);
+		}
+		assert_int_equal(await(&w, INFLATE), 0);
+		assert_int_equal(stats(&w).pages, i + 1);
+	}
+	dr_wr(&w.r, 0x70, 0);
+	assert_int_equal(stats(&w).pages, 0);
+	stop(&w);
+}
+
+/* What a VMM does on threads of its own while the device works. */
+static void *ask(void *ctx)
+{
+	struct vmm_virtio_balloon_guest g = { .size = sizeof(g) };
+	struct world *w = ctx;
+	uint64_t words[8];
+
+	for (uint32_t i = 0; i < 300; i++) {
+		int ret = vmm_virtio_balloon_set_target(w->b, w->r.t, i);
+
+		dr_must(ret == 0);
+		ret = vmm_virtio_balloon_poll_stats(w->b);
+		dr_must(ret == 0 || ret == -EAGAIN);
+		dr_must(vmm_virtio_balloon_start_hints(w->b) == 0);
+		vmm_virtio_balloon_end_hints(w->b);
+		vmm_virtio_balloon_get_guest(w->b, &g);
+		dr_must(stats(w).pages <= 512);
+		dr_must(vmm_virtio_balloon_get_pages(w->b, words, 8) == 8);
+		dr_must(vmm_virtio_balloon_set_mem(w->b, w->r.m->mem) == 0);
+	}
+	return NULL;
+}
+
+static void calls_may_come_from_any_thread(void **state)
+{
+	static const uint8_t record[10] = { 4, 0, 1 };
+	pthread_t threads[3];
+	struct world w;
+	bool held = true;
+
+	start_thread(&w, on_discard, F_STATS | F_HINT);
+	assert_true(dr_add(&w.r, STATS, record, sizeof(record), 0) >= 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask, &w), 0);
+	for (uint32_t i = 0; i < 300; i++) {
+		uint32_t pfn = FREE_PFN + i % 100;
+
+		assert_true(dr_add(&w.r, i / 100 % 2 ? DEFLATE : INFLATE, &pfn, 4, 0) >=
+			    0);
+		held = held && dr_used(&w.r, STATS) < 0;
+		if (!held)
+			held = dr_add(&w.r, STATS, record, sizeof(record), 0) >= 0;
+		dr_wr(&w.r, 0x50, STATS);
+		assert_int_equal(await(&w, i / 100 % 2 ? DEFLATE : INFLATE), 0);
+		if (i % 50 == 0) {
+			vmm_virtio_mmio_pause(w.r.mmio);
+			vmm_virtio_mmio_resume(w.r.mmio);
+		}
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(stats(&w).inflated, 200);
+	assert_int_equal(stats(&w).deflated, 100);
+	assert_int_equal(stats(&w).pages, 100);
+	stop(&w);
+}
+
+/* Slow discards without an end: what goes in comes out again, all of it at once. */
+static int refill_slowly(void *ctx, uint64_t gpa, uint64_t len)
+{
+	struct world *w = ctx;
+	uint32_t pfn = FREE_PFN + (uint32_t)(gpa / 4096 + 1) % 64, all[64];
+
+	for (uint32_t i = 0; i < 64; i++)
+		all[i] = FREE_PFN + i;
+	(void)usleep(1000);
+	(void)dr_used(&w->r, INFLATE);
+	(void)dr_used(&w->r, DEFLATE);
+	(void)dr_add(&w->r, INFLATE, &pfn, 4, 0);
+	(void)dr_add(&w->r, DEFLATE, all, sizeof(all), 0);
+	return 0;
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const uint32_t pfn = FREE_PFN;
+	struct timespec from, to;
+	struct world w;
+
+	start_thread(&w, refill_slowly, 0);
+	/* From now on only the device's thread has the driver. */
+	vmm_virtio_mmio_pause(w.r.mmio);
+	assert_true(dr_add(&w.r, INFLATE, &pfn, 4, 0) >= 0);
+	vmm_virtio_mmio_resume(w.r.mmio);
+	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	for (uint64_t i = 0, seen = 0; i < 100; i++) {
+		uint64_t inflated = stats(&w).inflated;
+
+		/* It is at work all the time. */
+		for (; inflated == seen; inflated = stats(&w).inflated)
+			;
+		seen = inflated;
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &to);
+	/* A run of 16 requests takes 16 ms: 1.6 s for 100 calls that wait for one. */
+	assert_true((to.tv_sec - from.tv_sec) * 1000 +
+			(to.tv_nsec - from.tv_nsec) / 1000000 <
+		    1500);
+	stop(&w);
+}
+
 static void a_reset_takes_all_pages_out(void **state)
 {
 	static const uint32_t pfn = FREE_PFN;
@@ -746,6 +909,9 @@ int main(void)
 		cmocka_unit_test(queues_may_be_numbered_without_gaps),
 		cmocka_unit_test(malformed_chains_do_not_stop_the_balloon),
 		cmocka_unit_test(one_run_is_bounded_and_wakes_the_balloon_again),
+		cmocka_unit_test(a_balloon_with_a_thread_runs_itself),
+		cmocka_unit_test(calls_may_come_from_any_thread),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 		cmocka_unit_test(a_reset_takes_all_pages_out),
 		cmocka_unit_test(queues_are_reset_one_by_one),
 		cmocka_unit_test(packed_rings_do_as_well),

@@ -247,7 +247,8 @@ static void *balloon_make(struct place *p, int fd)
 	struct vmm_virtio_balloon_opts o = VMM_VIRTIO_BALLOON_OPTS_INIT;
 	struct vmm_virtio_balloon *b = NULL;
 
-	o.wake = on_wake;
+	o.wake = p->type->run ? on_wake : NULL;
+	o.thread = !p->type->run;
 	o.mem = p->r.m->mem;
 	o.features |= PACKED | VMM_VIRTIO_BALLOON_F_STATS_VQ;
 	assert_int_equal(vmm_virtio_balloon_new(&o, &b, NULL), 0);
@@ -279,8 +280,12 @@ static void balloon_come_back(struct place *p)
 {
 	struct vmm_virtio_balloon_guest g = { .size = sizeof(g) };
 
-	p->type->run(p->device);
-	vmm_virtio_balloon_get_guest(p->device, &g);
+	if (p->type->run)
+		p->type->run(p->device);
+	for (int patience = 0; g.updates == 0 && patience < 5000; patience++) {
+		vmm_virtio_balloon_get_guest(p->device, &g);
+		(void)usleep(p->type->run ? 0 : 1000);
+	}
 	assert_int_equal(g.values[1], 7);
 	assert_int_equal(vmm_virtio_balloon_poll_stats(p->device), 0);
 	assert_int_equal(dr_used(&p->r, 2), 0);
@@ -308,7 +313,8 @@ static void *rng_make(struct place *p, int fd)
 	struct vmm_virtio_rng_opts o = VMM_VIRTIO_RNG_OPTS_INIT;
 	struct vmm_virtio_rng *rng = NULL;
 
-	o.wake = on_wake;
+	o.wake = p->type->run ? on_wake : NULL;
+	o.thread = !p->type->run;
 	o.features |= PACKED;
 	assert_int_equal(vmm_virtio_rng_new(&o, &rng), 0);
 	return rng;
@@ -491,10 +497,16 @@ BELL_OF(blk)
 BELL_OF(net)
 BELL_OF(vsock)
 
-static int bell_of_console(void *device, uint32_t queue)
-{
-	return vmm_virtio_console_get_doorbell(device);
-}
+/* One for all queues. */
+#define ONE_BELL_OF(type)                                   \
+	static int bell_of_##type(void *d, uint32_t queue)  \
+	{                                                   \
+		return vmm_virtio_##type##_get_doorbell(d); \
+	}
+
+ONE_BELL_OF(console)
+ONE_BELL_OF(balloon)
+ONE_BELL_OF(rng)
 
 /* FLUSH and CONFIG_WCE; CTRL_VQ and CTRL_RX. */
 #define F_BLK (UINT64_C(1) << 9 | UINT64_C(1) << 11)
@@ -513,6 +525,11 @@ static const struct type types[] = {
 	  balloon_expect, 7, 0, VMM_VIRTIO_BALLOON_F_STATS_VQ, false },
 	{ "rng", rng_make, device_of_rng, free_rng, run_rng, NULL, rng_offer, rng_check,
 	  NULL, NULL, NULL, 1, 0, 0, false },
+	{ "balloon with a thread", balloon_make, device_of_balloon, free_balloon, NULL,
+	  bell_of_balloon, balloon_offer, balloon_check, balloon_prepare,
+	  balloon_come_back, balloon_expect, 7, 0, VMM_VIRTIO_BALLOON_F_STATS_VQ, false },
+	{ "rng with a thread", rng_make, device_of_rng, free_rng, NULL, bell_of_rng,
+	  rng_offer, rng_check, NULL, NULL, NULL, 1, 0, 0, false },
 	{ "vsock", vsock_make, device_of_vsock, free_vsock, NULL, bell_of_vsock,
 	  vsock_offer, vsock_check, NULL, vsock_come_back, NULL, 7, TX, 1, true },
 	{ "pmem", pmem_make, device_of_pmem, free_pmem, NULL, bell_of_pmem, pmem_offer,

@@ -2,6 +2,10 @@
 /* The entropy device behind its registers, with the mock driver in front. */
 #include "virtio-test.h"
 
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <vmm/virtio-rng.h>
 
 struct world {
@@ -401,6 +405,153 @@ static void a_driver_over_its_limit_waits_in_the_ring(void **state)
 	stop(&w);
 }
 
+/* The same for a device that runs itself, which is woken by register. */
+static void start_thread(struct world *w, int64_t (*fill)(void *, void *, size_t),
+			 struct vmm_virtio_rate *rate)
+{
+	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_mmio_opts mopts = VMM_VIRTIO_MMIO_OPTS_INIT;
+
+	memset(w, 0, sizeof(*w));
+	w->fill_result = INT64_MAX;
+	w->m = mock_new(16, 0);
+	w->rate = rate;
+	opts.fill = fill;
+	opts.ctx = w;
+	opts.rate = rate;
+	opts.thread = true;
+	mopts.mem = w->m->mem;
+	assert_int_equal(vmm_virtio_rng_new(&opts, &w->rng), 0);
+	assert_int_equal(vmm_virtio_mmio_new(&mopts, vmm_virtio_rng_get_device(w->rng),
+					     &w->mmio, NULL),
+			 0);
+	climb(w);
+}
+
+static uint32_t await(struct world *w)
+{
+	uint32_t id, len;
+
+	for (int patience = 0; patience < 5000; patience++) {
+		if (mock_get_used(w->m, &id, &len) == 0)
+			return len;
+		(void)usleep(1000);
+	}
+	fail_msg("a chain did not come back");
+	return 0;
+}
+
+static void a_device_with_a_thread_runs_itself(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 100, true };
+	struct world w;
+	uint32_t id, len;
+
+	start_thread(&w, on_fill, NULL);
+	for (uint32_t i = 0; i < 200; i++) {
+		bool paused = i % 10 == 9;
+
+		if (paused)
+			vmm_virtio_mmio_pause(w.mmio);
+		assert_true(mock_add(w.m, &seg, 1, false) >= 0);
+		if (i % 2)
+			wr(&w, 0x50, 0);
+		else
+			assert_int_equal(
+			    eventfd_write(vmm_virtio_rng_get_doorbell(w.rng), 1), 0);
+		if (paused) {
+			if (i % 20 == 9)
+				(void)usleep(2000);
+			assert_int_equal(mock_get_used(w.m, &id, &len), -EAGAIN);
+			vmm_virtio_mmio_resume(w.mmio);
+		}
+		assert_int_equal(await(&w), 100);
+		if (i % 50 == 0) {
+			for (int k = 0; k < 10; k++)
+				(void)mock_add(w.m, &seg, 1, false);
+			wr(&w, 0x50, 0);
+			wr(&w, 0x70, 0);
+			mock_reset(w.m, 16, 0);
+			climb(&w);
+		}
+	}
+	stop(&w);
+}
+
+/* By the clock that there is: each request but the first has to wait for 2 ms. */
+static void a_thread_comes_back_when_the_limit_says(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 100, true };
+	struct vmm_virtio_rate_config limit = VMM_VIRTIO_RATE_CONFIG_INIT;
+	struct vmm_virtio_rate *rate;
+	struct world w;
+
+	limit.bytes_per_s = 50000;
+	limit.bytes_burst = 100;
+	assert_int_equal(vmm_virtio_rate_new(&limit, &rate, NULL), 0);
+	start_thread(&w, NULL, rate);
+	for (int i = 0; i < 10; i++)
+		assert_true(mock_add(w.m, &seg, 1, false) >= 0);
+	wr(&w, 0x50, 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(await(&w), 100);
+	assert_true(stats_of(&w).throttled >= 1);
+	stop(&w);
+}
+
+/* A driver that never ends does not keep the VMM from its device. */
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 1, true };
+	uint64_t requests = 0;
+	struct world w;
+
+	start_thread(&w, refill, NULL);
+	/* From now on only the device's thread has the driver. */
+	vmm_virtio_mmio_pause(w.mmio);
+	for (int i = 0; i < 8; i++)
+		assert_true(mock_add(w.m, &seg, 1, false) >= 0);
+	vmm_virtio_mmio_resume(w.mmio);
+	for (int i = 0; i < 200; i++) {
+		for (int patience = 0; stats_of(&w).requests == requests; patience++) {
+			assert_in_range(patience, 0, 5000);
+			(void)usleep(100);
+		}
+		vmm_virtio_mmio_pause(w.mmio);
+		requests = stats_of(&w).requests;
+		assert_int_equal(stats_of(&w).requests, requests);
+		vmm_virtio_mmio_resume(w.mmio);
+	}
+	stop(&w);
+}
+
+static void without_descriptors_there_is_no_thread(void **state)
+{
+	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
+	struct vmm_virtio_rng *rng = NULL;
+	struct rlimit old, now;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), ret = -EMFILE;
+
+	opts.thread = true;
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	now = old;
+	for (int n = 0; ret < 0; n++) {
+		assert_in_range(n, 0, 4);
+		now.rlim_cur = (rlim_t)(fd + n);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+		ret = vmm_virtio_rng_new(&opts, &rng);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_true(ret == (n < 4 ? -EMFILE : 0));
+		assert_true((rng != NULL) == (ret == 0));
+	}
+	assert_true(vmm_virtio_rng_get_doorbell(rng) >= 0);
+	vmm_virtio_rng_free(rng);
+	assert_int_equal(open("/dev/null", O_RDONLY | O_CLOEXEC), fd);
+	assert_int_equal(close(fd), 0);
+}
+
 static void bad_options_are_refused(void **state)
 {
 	struct vmm_virtio_rng_opts opts = VMM_VIRTIO_RNG_OPTS_INIT;
@@ -435,6 +586,10 @@ int main(void)
 		cmocka_unit_test(bytes_behind_what_the_source_gave_stay),
 		cmocka_unit_test(a_source_that_boasts_is_cut_to_what_was_asked),
 		cmocka_unit_test(a_driver_over_its_limit_waits_in_the_ring),
+		cmocka_unit_test(a_device_with_a_thread_runs_itself),
+		cmocka_unit_test(a_thread_comes_back_when_the_limit_says),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
+		cmocka_unit_test(without_descriptors_there_is_no_thread),
 		cmocka_unit_test(bad_options_are_refused),
 	};
 

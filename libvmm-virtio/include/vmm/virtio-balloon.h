@@ -29,14 +29,20 @@
  * Configuration space: num_pages, actual (driver may write), free_page_hint_cmd_id,
  * poison_val (driver may write); 4 bytes each.
  *
- * The device has no thread: a notification calls @p wake, and the VMM then calls
- * vmm_virtio_balloon_run() on a thread of its choice. All calls are for any thread.
+ * **Who runs it.** With `opts.thread` the device has a thread, and the VMM has nothing to
+ * do but to make vmm_virtio_balloon_get_doorbell() an ioeventfd, if it likes. Without, a
+ * notification calls @p wake, and the VMM then calls vmm_virtio_balloon_run() on a thread of
+ * its choice.
+ *
+ * All calls are for any thread. One that comes during a run waits for the request at hand
+ * at most, however busy the driver keeps the device.
  *
  * Its transport pauses and saves it (vmm/virtio.h): target, size, run of hints and the pages
  * in the balloon, 1 bit each. A restore discards nothing: the memory was saved without them.
  * Statistics that wait for a poll go back to the ring during a pause, and are read again.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vmm/base.h>
@@ -85,7 +91,7 @@ struct vmm_virtio_balloon_opts {
 	size_t size;
 	/** Have vmm_virtio_balloon_run() called soon, on any thread. Called on the thread
 	 *  that made a register access or is in vmm_virtio_balloon_run(); must not call
-	 *  back. */
+	 *  back. Not called with @p thread, and may be NULL then. */
 	void (*wake)(void *ctx);
 	/**
 	 * Give guest memory back to the host: @p gpa and @p len are at edges of the
@@ -112,6 +118,9 @@ struct vmm_virtio_balloon_opts {
 	uint32_t target;
 	/** Size of each queue, 1 to #VMM_VIRTQ_SIZE_MAX; 0 for 128. */
 	uint32_t queue_max;
+	/** Have a thread of the device run it: @p discard and @p hint are called there, and
+	 *  must not call back. */
+	bool thread;
 };
 
 /** Defaults: no way to be woken and no memory, which have to be set. */
@@ -121,7 +130,7 @@ struct vmm_virtio_balloon_opts {
 		    VMM_VIRTIO_BALLOON_F_DEFLATE_ON_OOM |                             \
 			VMM_VIRTIO_BALLOON_F_STATS_VQ | VMM_VIRTIO_F_INDIRECT_DESC |  \
 			VMM_VIRTIO_F_EVENT_IDX,                                       \
-		    0, 0                                                              \
+		    0, 0, false                                                       \
 	}
 
 /** What the guest told last about its memory: claims, not facts. */
@@ -187,9 +196,10 @@ struct vmm_virtio_balloon_stats {
  * @param[out] out  the device, to be released with vmm_virtio_balloon_free()
  * @param[out] err  detail on failure; may be NULL
  * @retval 0        done
- * @retval -EINVAL  no @p wake, no memory, or a queue size out of range
+ * @retval -EINVAL  neither @p wake nor @p thread, no memory, or a number out of range
  * @retval -E2BIG   an unknown tail of @p opts
- * @retval -ENOMEM  out of memory
+ * @retval -ENOMEM  out of memory; codes of eventfd(), pthread_create() and the like as
+ *                  they are
  */
 VMM_API VMM_MUST_USE int vmm_virtio_balloon_new(
     const struct vmm_virtio_balloon_opts *opts, struct vmm_virtio_balloon **out,
@@ -201,6 +211,10 @@ VMM_API void vmm_virtio_balloon_free(struct vmm_virtio_balloon *balloon);
 /** Return what a transport needs to carry the device; valid as long as it. */
 VMM_API const struct vmm_virtio_device *vmm_virtio_balloon_get_device(
     struct vmm_virtio_balloon *balloon);
+
+/** Return the eventfd that notifies about any queue, for ioeventfds: the device's, as long
+ *  as it. -1 without `opts.thread`. */
+VMM_API int vmm_virtio_balloon_get_doorbell(const struct vmm_virtio_balloon *balloon);
 
 /**
  * Serve what is in the queues, at most as many chains of each as it is long: if the
@@ -227,7 +241,8 @@ VMM_API VMM_MUST_USE int vmm_virtio_balloon_set_target(
  * Ask the guest for new statistics. The answer comes by vmm_virtio_balloon_run().
  *
  * @retval 0           asked
- * @retval -EAGAIN     the answer to the last time is not there yet
+ * @retval -EAGAIN     the answer to the last time is not there yet, or the device is
+ *                     paused
  * @retval -EOPNOTSUPP the driver does not do statistics, or did not start
  */
 VMM_API VMM_MUST_USE int vmm_virtio_balloon_poll_stats(

@@ -15,13 +15,16 @@
  * The device has no configuration space, and no state of its own to be saved: a request
  * is answered when vmm_virtio_rng_run() returns, or still in the ring.
  *
- * The device has no thread of its own. A notification calls @p wake, and the VMM then
- * calls vmm_virtio_rng_run() on a thread of its choice; with an ioeventfd as doorbell
- * the event loop does so directly.
+ * **Who runs it.** With `opts.thread` the device has a thread, and the VMM has nothing to
+ * do but to make vmm_virtio_rng_get_doorbell() an ioeventfd, if it likes. Without, a
+ * notification calls @p wake, and the VMM then calls vmm_virtio_rng_run() on a thread of
+ * its choice; with an ioeventfd as doorbell the event loop does so directly.
  *
- * Its transport pauses it (vmm/virtio.h); there is nothing to save.
+ * Its transport pauses it (vmm/virtio.h); there is nothing to save. All calls are for any
+ * thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -44,11 +47,13 @@ struct vmm_virtio_rng_opts {
 	/**
 	 * Have vmm_virtio_rng_run() called soon, on any thread. Called on the thread that
 	 * made a register access, or that is in vmm_virtio_rng_run(); must not call back.
+	 * Not called with @p thread, and may be NULL then.
 	 */
 	void (*wake)(void *ctx);
 	/**
 	 * Fill @p len bytes at @p buf and return how many were filled, or a negative
-	 * errno value. Called within vmm_virtio_rng_run(). NULL: getrandom(2).
+	 * errno value. Called within vmm_virtio_rng_run(), with @p thread on that thread;
+	 * must not call back. NULL: getrandom(2).
 	 */
 	int64_t (*fill)(void *ctx, void *buf, size_t len);
 	/** First parameter of all callbacks. */
@@ -65,15 +70,18 @@ struct vmm_virtio_rng_opts {
 	struct vmm_virtio_rate *rate;
 	/** Have vmm_virtio_rng_run() called in @p ns nanoseconds, because of the limit: a
 	 *  later call replaces an earlier one. Called and bound as @p wake. Required with
-	 *  @p rate. */
+	 *  @p rate, unless there is a @p thread. */
 	void (*wake_after)(void *ctx, uint64_t ns);
+	/** Have a thread of the device run it. */
+	bool thread;
 };
 
 /** Defaults: no way to be woken, which has to be set. */
-#define VMM_VIRTIO_RNG_OPTS_INIT                                                    \
-	{                                                                           \
-		sizeof(struct vmm_virtio_rng_opts), NULL, NULL, NULL, 0, 0,         \
-		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX, NULL, NULL \
+#define VMM_VIRTIO_RNG_OPTS_INIT                                                     \
+	{                                                                            \
+		sizeof(struct vmm_virtio_rng_opts), NULL, NULL, NULL, 0, 0,          \
+		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX, NULL, NULL, \
+		    false                                                            \
 	}
 
 /** What an entropy device did since it was made. */
@@ -96,9 +104,11 @@ struct vmm_virtio_rng_stats {
  * @param opts      copied
  * @param[out] out  the device, to be released with vmm_virtio_rng_free()
  * @retval 0        done
- * @retval -EINVAL  no @p wake, a limit without @p wake_after, or a queue size out of range
+ * @retval -EINVAL  neither @p wake nor @p thread, a limit without @p wake_after or
+ *                  @p thread, or a queue size out of range
  * @retval -E2BIG   an unknown tail of @p opts
- * @retval -ENOMEM  out of memory
+ * @retval -ENOMEM  out of memory; codes of eventfd(), pthread_create() and the like as
+ *                  they are
  */
 VMM_API VMM_MUST_USE int vmm_virtio_rng_new(const struct vmm_virtio_rng_opts *opts,
 					    struct vmm_virtio_rng **out);
@@ -109,6 +119,10 @@ VMM_API void vmm_virtio_rng_free(struct vmm_virtio_rng *rng);
 /** Return what a transport needs to carry the device; valid as long as it. */
 VMM_API const struct vmm_virtio_device *vmm_virtio_rng_get_device(
     struct vmm_virtio_rng *rng);
+
+/** Return the eventfd that notifies about the queue, for an ioeventfd: the device's, as
+ *  long as it. -1 without `opts.thread`. */
+VMM_API int vmm_virtio_rng_get_doorbell(const struct vmm_virtio_rng *rng);
 
 /**
  * Fill the buffers that are there, at most as many as the queue is long: if the driver is
