@@ -1,57 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "balloon.h"
-#include "loop-device.h"
 
-/* The memory balloon, on the event loop. */
+/* The memory balloon, on a thread of its own. */
 struct balloon {
-	struct loop_device loop;
 	struct vmm_virtio_balloon *device;
 	struct vmm_virtio_transport *transport;
 	uint64_t total; /* bytes the machine has */
 	uint64_t target;
 };
 
-static void run(void *object)
-{
-	vmm_virtio_balloon_run(object);
-}
-
 static void balloon_free(void *object)
 {
 	struct balloon *balloon = object;
 
-	loop_device_fini(&balloon->loop);
 	vmm_virtio_balloon_free(balloon->device);
 	free(balloon);
+}
+
+/* One eventfd for all queues. */
+static int get_doorbell(void *object, uint32_t queue)
+{
+	const struct balloon *balloon = object;
+
+	return vmm_virtio_balloon_get_doorbell(balloon->device);
 }
 
 static int balloon_new(struct virtio *virtio, struct balloon *balloon,
 		       struct vmm_error *err)
 {
 	struct vmm_virtio_balloon_opts opts = VMM_VIRTIO_BALLOON_OPTS_INIT;
-	struct machine *machine = virtio_get_machine(virtio);
-	int ret;
 
-	balloon->loop.wake_fd = -1;
-	balloon->total = balloon->target = machine->desc->memory;
-	opts.wake = loop_device_wake;
-	opts.ctx = &balloon->loop;
+	balloon->total = balloon->target = virtio_get_machine(virtio)->desc->memory;
+	opts.thread = true;
 	opts.mem = virtio_get_mem(virtio);
 	opts.features |= VMM_VIRTIO_BALLOON_F_PAGE_REPORTING;
-	ret = vmm_virtio_balloon_new(&opts, &balloon->device, err);
-	if (ret < 0)
-		return ret;
-	ret = loop_device_init(&balloon->loop, machine, run, balloon->device);
-	return ret < 0 ? vmm_error_set(err, ret, "--balloon: %s", strerror(-ret)) : 0;
+	return vmm_virtio_balloon_new(&opts, &balloon->device, err);
 }
 
 int balloon_add(struct virtio *virtio, struct vmm_error *err)
 {
-	struct virtio_device device = { .name = "--balloon", .free = balloon_free };
+	struct virtio_device device = {
+		.name = "--balloon",
+		.free = balloon_free,
+		.get_doorbell = get_doorbell,
+	};
 	struct balloon *balloon = calloc(1, sizeof(*balloon));
 	int ret;
 
