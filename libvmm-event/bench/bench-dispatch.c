@@ -11,6 +11,7 @@
  *   post.wake    post, one round; write an eventfd, wait, read it
  *   post.burst   64 posts, one round; 64 writes, wait, one read
  *   idle_round   a round in which nothing is ready; epoll_wait(2) with 0
+ *   X.measured   X with a loop that measures (`measure` of its options)
  */
 
 #include "vmm-bench.h"
@@ -253,13 +254,15 @@ static int new_eventfd(void)
 	return fd;
 }
 
-static void setup(struct world *w, uint32_t n, int as_eventfd)
+static void setup(struct world *w, uint32_t n, int as_eventfd, uint32_t measure)
 {
+	struct vmm_event_opts opts = VMM_EVENT_OPTS_INIT;
 	uint64_t x = 21;
 
 	memset(w, 0, sizeof(*w));
 	w->n = n;
-	check(vmm_event_new(NULL, &w->loop) == 0, "vmm_event_new");
+	opts.measure = measure;
+	check(vmm_event_new(&opts, &w->loop) == 0, "vmm_event_new");
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	for (uint32_t k = 0; k < n; k++) {
 		struct epoll_event ev = { .events = EPOLLIN, .data.u32 = k };
@@ -319,7 +322,7 @@ static void run_sizes(struct world *w)
 	char name[64];
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		setup(w, sizes[i], 0);
+		setup(w, sizes[i], 0, 0);
 		(void)snprintf(name, sizeof(name), "ping_one.%u", sizes[i]);
 		run(w, name, ping_one, "write+epoll_wait+read", raw_one, 1);
 		(void)snprintf(name, sizeof(name), "ping_all.%u", sizes[i]);
@@ -340,11 +343,16 @@ int main(int argc, char **argv)
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	run_sizes(&w);
-	setup(&w, 64, 1);
+	setup(&w, 64, 1, 0);
 	run(&w, "ping_one.64.eventfd", ping_one, "write+epoll_wait+read", raw_one, 1);
 	teardown(&w);
+	setup(&w, 64, 0, 1);
+	run(&w, "ping_one.64.measured", ping_one, "write+epoll_wait+read", raw_one, 1);
+	run(&w, "ping_all.64.measured", ping_all, "write+epoll_wait+read", raw_all, 64);
+	run(&w, "idle_round.measured", empty_round, "epoll_wait", raw_empty, 1);
+	teardown(&w);
 
-	setup(&w, 1, 0);
+	setup(&w, 1, 0, 0);
 	run(&w, "idle_round", empty_round, "epoll_wait", raw_empty, 1);
 	run(&w, "post.wake", post_wake, "write+epoll_wait+read", raw_wake, 1);
 	run(&w, "post.burst", post_burst, "write", raw_burst, BURST);

@@ -25,6 +25,9 @@ void *sys_realloc(void *p, size_t n, size_t size);
 void sys_futex_wait(const uint32_t *word, uint32_t value);
 void sys_futex_wake(const uint32_t *word);
 
+/* clock.c: apart, so that tests may replace the clock alone. */
+uint64_t sys_clock_ns(int clock);
+
 struct ev_list {
 	struct ev_list *prev, *next;
 };
@@ -76,6 +79,15 @@ enum {
 /* What means that the other side is gone. */
 #define EV_HANGUP ((uint32_t)(EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 
+/* When a timer expires next, kept by a loop that measures. */
+struct ev_due {
+	uint64_t at_ns;
+	uint64_t from_ns; /* it cannot be late before this: when it was set or enabled */
+	uint64_t period_ns;
+	int clock; /* of these times */
+	bool known;
+};
+
 struct vmm_event_source {
 	/* What dispatch reads: one cache line, to which sys_alloc() aligns. */
 	union {
@@ -99,12 +111,16 @@ struct vmm_event_source {
 	bool quiet;
 	bool always;   /* a file without poll: ready in each round */
 	bool nonblock; /* an eventfd that read() does not block on */
-	uint8_t signo;
+	union {
+		uint8_t signo;
+		uint8_t clock;
+	};
 	uint32_t hangups; /* rounds in a row without progress */
 
 	int64_t progress;     /* what was unread, or the file position, last time */
 	struct ev_list all;   /* in loop->sources or loop->removed */
 	struct ev_list ready; /* in loop->ready or loop->idle, or alone */
+	struct ev_due due;
 };
 
 /* A function in the queue of other threads: from the pool, or on a caller's stack. */
@@ -123,6 +139,23 @@ enum ev_job_state {
 	EV_JOB_RUNNING,
 	EV_JOB_DONE,
 	EV_JOB_REFUSED,
+};
+
+struct ev_times {
+	uint64_t total_ns;
+	uint64_t longest_ns;
+	uint64_t buckets[VMM_EVENT_BUCKETS];
+};
+
+/* Written by the loop's thread alone; each member is atomic. */
+struct ev_stats {
+	uint64_t started_ns; /* of the round under way; 0: none is */
+	uint64_t callbacks;
+	uint64_t posts;
+	uint64_t empty_rounds;
+	uint64_t busy_ns;
+	struct ev_times rounds;
+	struct ev_times late;
 };
 
 struct vmm_event {
@@ -145,6 +178,7 @@ struct vmm_event {
 	uint32_t nr_jobs;	 /* written under lock; atomic */
 	bool closed;		 /* no more jobs; written by the owner under lock */
 	bool woken;		 /* under lock: somebody has written to wake */
+	struct ev_stats *stats;	 /* NULL: nobody asked to measure */
 	void *after_ctx;
 
 	uint32_t budget;
@@ -170,6 +204,17 @@ struct vmm_event {
 #define EV_COLD __attribute__((noinline, cold))
 
 #define EV_STOPPED (UINT64_C(1) << 32)
+
+/* Between these two the loop is not freed: vmm_event_free() waits. */
+static inline void remote_user_begin(struct vmm_event *loop)
+{
+	(void)__atomic_fetch_add(&loop->users, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void remote_user_end(struct vmm_event *loop)
+{
+	(void)__atomic_fetch_sub(&loop->users, 1, __ATOMIC_RELEASE);
+}
 
 /* source.c */
 int source_new(struct vmm_event *loop, enum ev_kind kind, void *ctx,
@@ -217,6 +262,15 @@ static inline bool remote_pending(const struct vmm_event *loop)
 {
 	return __atomic_load_n(&loop->nr_jobs, __ATOMIC_RELAXED) > 0;
 }
+
+/* stats.c; but for the first one only of a loop that measures */
+int stats_new(struct vmm_event *loop);
+void stats_begin(struct ev_stats *stats);
+void stats_end(struct ev_stats *stats, uint32_t callbacks, uint32_t posts);
+struct ev_due stats_due(const struct vmm_event_source *s, bool absolute, uint64_t first,
+			uint64_t period);
+void stats_timer_enabled(struct vmm_event_source *s);
+void stats_timer(struct vmm_event_source *s, uint64_t expirations);
 
 /* round.c */
 int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out);

@@ -27,7 +27,9 @@ static int read_opts(const struct vmm_event_opts *in, struct vmm_event_opts *opt
 		memcpy(opts, in, in->size < sizeof(*opts) ? in->size : sizeof(*opts));
 	}
 	if (opts->max_events > VMM_EVENT_MAX_EVENTS ||
-	    opts->max_posts > VMM_EVENT_MAX_POSTS || opts->budget > VMM_EVENT_MAX_BUDGET)
+	    opts->max_posts > VMM_EVENT_MAX_POSTS ||
+	    opts->budget > VMM_EVENT_MAX_BUDGET || opts->measure > 1 ||
+	    opts->reserved_ != 0)
 		return -EINVAL;
 	if (opts->max_events == 0)
 		opts->max_events = DEFAULT_EVENTS;
@@ -96,6 +98,8 @@ int vmm_event_new(const struct vmm_event_opts *opts, struct vmm_event **out)
 		return ret;
 	}
 	ret = loop_open(loop);
+	if (ret == 0 && o.measure)
+		ret = stats_new(loop);
 	if (ret < 0) {
 		vmm_event_free(loop);
 		return ret;
@@ -122,6 +126,7 @@ void vmm_event_free(struct vmm_event *loop)
 		(void)close(loop->wake.fd);
 	free(loop->batch);
 	free(loop->scratch);
+	free(loop->stats);
 	free(loop);
 	errno = saved;
 }
@@ -129,14 +134,20 @@ void vmm_event_free(struct vmm_event *loop)
 /* What was accepted is run, and no more is: nobody waits for a loop that has ended. */
 static void loop_end(struct vmm_event *loop)
 {
+	uint32_t posts;
+
 	remote_close(loop);
+	if (loop->stats)
+		stats_begin(loop->stats);
 	loop->round++;
 	loop->dispatching = true;
-	(void)remote_run(loop, UINT32_MAX);
+	posts = remote_run(loop, UINT32_MAX);
 	if (loop->after_round)
 		loop->after_round(loop->after_ctx);
 	loop->dispatching = false;
 	source_reap(loop);
+	if (loop->stats)
+		stats_end(loop->stats, 0, posts);
 }
 
 /* The loop is this thread's now. A callback may run another loop, so these nest. */

@@ -29,17 +29,6 @@ static void job_unlock(struct vmm_event *loop)
 	(void)pthread_mutex_unlock(&loop->lock);
 }
 
-/* Between these two the loop is not freed: vmm_event_free() waits. */
-static void user_begin(struct vmm_event *loop)
-{
-	(void)__atomic_fetch_add(&loop->users, 1, __ATOMIC_ACQUIRE);
-}
-
-static void user_end(struct vmm_event *loop)
-{
-	(void)__atomic_fetch_sub(&loop->users, 1, __ATOMIC_RELEASE);
-}
-
 int remote_init(struct vmm_event *loop, uint32_t max_posts)
 {
 	list_init(&loop->jobs);
@@ -259,9 +248,9 @@ int vmm_event_post(struct vmm_event *loop, vmm_event_fn fn, void *ctx)
 {
 	int ret;
 
-	user_begin(loop);
+	remote_user_begin(loop);
 	ret = post_queue(loop, fn, ctx);
-	user_end(loop);
+	remote_user_end(loop);
 	return ret;
 }
 
@@ -357,12 +346,12 @@ int vmm_event_call(struct vmm_event *loop, vmm_event_call_fn fn, void *ctx,
 	struct ev_job job = { .call = fn, .ctx = ctx, .state = EV_JOB_QUEUED };
 	int ret = 0;
 
-	user_begin(loop);
+	remote_user_begin(loop);
 	if (call_is_inline(loop))
 		job.result = fn(ctx);
 	else
 		ret = call_remote(loop, &job);
-	user_end(loop);
+	remote_user_end(loop);
 	if (ret == 0 && out_result)
 		*out_result = job.result;
 	return ret;
@@ -373,12 +362,12 @@ void vmm_event_stop(struct vmm_event *loop, int code)
 	int saved = errno; /* a signal handler may call this */
 	uint64_t none = 0;
 
-	user_begin(loop);
+	remote_user_begin(loop);
 	if (__atomic_compare_exchange_n(&loop->stop, &none, EV_STOPPED | (uint32_t)code,
 					false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		write_wake(loop);
 		notify(loop);
 	}
-	user_end(loop);
+	remote_user_end(loop);
 	errno = saved;
 }

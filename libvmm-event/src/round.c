@@ -155,17 +155,19 @@ EV_COLD static uint32_t round_idle(struct vmm_event *loop)
 
 int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out)
 {
-	uint32_t n;
+	uint32_t n, posts = 0;
 	int ret = round_collect(loop, timeout_ns);
 
 	if (ret < 0)
 		return ret;
+	if (loop->stats)
+		stats_begin(loop->stats);
 	loop->round++;
 	loop->dispatching = true;
 	n = round_dispatch(loop);
 	if (remote_pending(loop))
-		n += remote_run(loop, loop->budget);
-	if (n == 0 && loop->nr_idle > 0)
+		posts = remote_run(loop, loop->budget);
+	if (n + posts == 0 && loop->nr_idle > 0)
 		n = round_idle(loop);
 	if (loop->after_round)
 		loop->after_round(loop->after_ctx);
@@ -175,6 +177,8 @@ int round_run(struct vmm_event *loop, int64_t timeout_ns, uint32_t *out)
 		loop->stale = source_rebuild(loop) < 0;
 	if (loop->nr_removed > 0)
 		source_reap(loop);
-	*out = n;
+	if (loop->stats)
+		stats_end(loop->stats, n, posts);
+	*out = n + posts;
 	return 0;
 }

@@ -240,6 +240,8 @@ int vmm_event_source_set_enabled(struct vmm_event_source *source, int enabled)
 			return ret;
 		}
 		source->hangups = 0;
+		if (source->kind == EV_TIMER && source->loop->stats)
+			stats_timer_enabled(source);
 	}
 	source->enabled = (uint8_t)enabled;
 	return 0;

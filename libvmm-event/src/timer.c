@@ -18,6 +18,7 @@ int vmm_event_add_timer(struct vmm_event *loop, int clock, vmm_event_timer_fn fn
 	if (ret < 0)
 		return ret;
 	s->fn.timer = fn;
+	s->clock = (uint8_t)clock;
 	ret = s->fd = sys_timerfd(clock);
 	if (ret >= 0)
 		ret = source_register(s);
@@ -34,14 +35,20 @@ int vmm_event_add_timer(struct vmm_event *loop, int clock, vmm_event_timer_fn fn
 static int timer_set(struct vmm_event_source *s, int flags, uint64_t first,
 		     uint64_t period)
 {
+	struct ev_due due = { 0 };
 	int ret;
 
 	if (s->kind != EV_TIMER)
 		return -EINVAL;
+	if (s->loop->stats)
+		due = stats_due(s, flags & TFD_TIMER_ABSTIME, first, period);
 	ret = sys_timerfd_set(s->fd, flags, first ? first : 1, period);
-	if (ret == 0 && s->loop->dispatching)
+	if (ret < 0)
+		return ret;
+	s->due = due;
+	if (s->loop->dispatching)
 		s->armed_round = s->loop->round;
-	return ret;
+	return 0;
 }
 
 int vmm_event_source_set_timer(struct vmm_event_source *source, uint64_t first_ns,
@@ -71,6 +78,8 @@ uint32_t timer_dispatch(struct vmm_event_source *s)
 		return 0;
 	if (s->enabled == VMM_EVENT_ONESHOT)
 		source_disable(s);
+	if (s->loop->stats)
+		stats_timer(s, expirations);
 	s->fn.timer(s->ctx, s, expirations);
 	return 1;
 }

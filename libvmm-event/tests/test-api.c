@@ -7,8 +7,14 @@
 /* Every public function once, from the outside of the shared library. */
 
 _Static_assert(sizeof(struct vmm_event_opts) ==
-		   sizeof(size_t) + 4 * sizeof(uint32_t) + 2 * sizeof(void *),
+		   sizeof(size_t) + 6 * sizeof(uint32_t) + 2 * sizeof(void *),
 	       "the options have no hidden padding");
+_Static_assert(sizeof(struct vmm_event_times) ==
+		   (3 + VMM_EVENT_BUCKETS) * sizeof(uint64_t),
+	       "times have no hidden padding");
+_Static_assert(sizeof(struct vmm_event_stats) == sizeof(size_t) + 5 * sizeof(uint64_t) +
+						     2 * sizeof(struct vmm_event_times),
+	       "statistics have no hidden padding");
 
 static void on_signal(void *ctx, struct vmm_event_source *source,
 		      const struct signalfd_siginfo *info)
@@ -24,6 +30,7 @@ static int answer(void *ctx)
 static void every_function_is_there(void **state)
 {
 	struct vmm_event_opts opts = VMM_EVENT_OPTS_INIT;
+	struct vmm_event_stats stats = VMM_EVENT_STATS_INIT;
 	VMM_CLEANUP(vmm_event_free) struct vmm_event *loop = NULL;
 	struct vmm_event_source *fd_source, *timer, *defer;
 	struct seen fds = { 0 }, counts = { 0 }, posts = { 0 }, plain = { 0 };
@@ -37,6 +44,7 @@ static void every_function_is_there(void **state)
 	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 	opts.after_round = seen_post;
 	opts.ctx = &posts;
+	opts.measure = 1;
 	assert_int_equal(vmm_event_new(&opts, &loop), 0);
 	assert_true(vmm_event_get_fd(loop) >= 0);
 	assert_int_equal(vmm_event_add_fd(loop, fd, EPOLLIN, seen_fd, &fds, &fd_source),
@@ -68,6 +76,11 @@ static void every_function_is_there(void **state)
 	assert_int_equal(vmm_event_call(loop, answer, NULL, &result), 0);
 	assert_int_equal(result, 42);
 	assert_int_equal(vmm_event_post(loop, seen_post, &posts), 0);
+	assert_int_equal(vmm_event_get_stats(loop, &stats), 0);
+	assert_int_equal(stats.callbacks, 6);
+	assert_int_equal(stats.late.count, 1);
+	assert_true(vmm_event_stats_quantile(&stats.rounds, 500000) ==
+		    stats.rounds.longest_ns);
 	vmm_event_source_stop_timer(timer);
 	vmm_event_source_remove(timer);
 	vmm_event_stop(loop, 5);

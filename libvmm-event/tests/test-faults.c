@@ -251,14 +251,16 @@ static void each_failure_of_an_addition_is_returned_and_rolled_back(void **state
 
 static void each_failure_of_a_new_loop_is_returned_and_rolled_back(void **state)
 {
+	struct vmm_event_opts opts = VMM_EVENT_OPTS_INIT;
 	int before = open_descriptors();
 
+	opts.measure = 1;
 	for (uint32_t nth = 0;; nth++) {
 		struct vmm_event *loop = NULL;
 		int ret;
 
 		arm(ANY, nth, 1);
-		ret = vmm_event_new(NULL, &loop);
+		ret = vmm_event_new(&opts, &loop);
 		arm(ANY, 0, 0);
 		vmm_event_free(loop);
 		assert_int_equal(open_descriptors(), before);
@@ -328,15 +330,21 @@ static void changes_that_fail_change_nothing(void **state)
 
 static void a_timer_that_cannot_be_set_says_so(void **state)
 {
+	struct vmm_event_opts opts = VMM_EVENT_OPTS_INIT;
+	VMM_CLEANUP(vmm_event_free) struct vmm_event *loop = NULL;
 	struct seen seen = { 0 };
 	struct vmm_event_source *timer;
+	struct ev_due due;
 
-	LOOP(loop);
+	opts.measure = 1;
+	assert_int_equal(vmm_event_new(&opts, &loop), 0);
 	assert_int_equal(
 	    vmm_event_add_timer(loop, CLOCK_MONOTONIC, seen_count, &seen, &timer), 0);
+	due = timer->due;
 	arm(TIMERFD_SET, 0, 1);
 	assert_int_equal(vmm_event_source_set_timer(timer, 1, 0), -ENOMEM);
 	assert_int_equal(poll_once(loop), 0);
+	assert_memory_equal(&timer->due, &due, sizeof(due));
 }
 
 /* The kernel does not take a registration back. Whatever fails on the way, nothing is

@@ -9,8 +9,9 @@
  *
  * A loop belongs to one thread at a time, the one that runs it. Every call on a loop
  * or on one of its sources is made on that thread, or while nobody runs the loop,
- * except for the three that say "any thread": vmm_event_post(), vmm_event_call() and
- * vmm_event_stop(). A process has as many loops as it likes; they share nothing.
+ * except for the four that say "any thread": vmm_event_post(), vmm_event_call(),
+ * vmm_event_stop() and vmm_event_get_stats(). A process has as many loops as it
+ * likes; they share nothing.
  *
  * A *source* is one registration. Its handle comes from the call that adds it and is
  * good until vmm_event_source_remove() or vmm_event_free(). The `out` parameter of
@@ -163,12 +164,81 @@ struct vmm_event_opts {
 	vmm_event_fn after_round;
 	/** Context of @p after_round. */
 	void *ctx;
+	/** 1: measure, for vmm_event_get_stats(), at the price of two looks at the
+	 *  clock in each round and one for each call of a timer; 0: do not. */
+	uint32_t measure;
+	/** Zero. */
+	uint32_t reserved_;
 };
 
 /** Initialises a struct vmm_event_opts with the defaults. */
-#define VMM_EVENT_OPTS_INIT                                           \
-	{                                                             \
-		sizeof(struct vmm_event_opts), 0, 0, 0, 0, NULL, NULL \
+#define VMM_EVENT_OPTS_INIT                                                 \
+	{                                                                   \
+		sizeof(struct vmm_event_opts), 0, 0, 0, 0, NULL, NULL, 0, 0 \
+	}
+
+/** Number of buckets of a struct vmm_event_times. */
+#define VMM_EVENT_BUCKETS 64
+
+/** How long something took, each time that it happened. */
+struct vmm_event_times {
+	/** How often: the sum of @p buckets. */
+	uint64_t count;
+	/** All of them together, in nanoseconds. */
+	uint64_t total_ns;
+	/** The longest one, in nanoseconds. */
+	uint64_t longest_ns;
+	/** How many took 2^i to 2^(i+1)-1 ns; those of 0 ns are in the first. */
+	uint64_t buckets[VMM_EVENT_BUCKETS];
+};
+
+/** Initialises a struct vmm_event_times to none. */
+#define VMM_EVENT_TIMES_INIT \
+	{                    \
+		0, 0, 0,     \
+		{            \
+			0    \
+		}            \
+	}
+
+/**
+ * What a loop did since it was made. Plain data.
+ *
+ * All members but `longest_ns` and @p current_ns only grow, so that two readings, one
+ * subtracted from the other, tell about the time between them.
+ */
+struct vmm_event_stats {
+	/** sizeof(struct vmm_event_stats), set by #VMM_EVENT_STATS_INIT. */
+	size_t size;
+	/** Calls of callbacks of sources. */
+	uint64_t callbacks;
+	/** Calls of functions that came by vmm_event_post() and, from other threads,
+	 *  by vmm_event_call(). */
+	uint64_t posts;
+	/** Rounds that called none of these: time-outs, signal handlers, wake-ups. */
+	uint64_t empty_rounds;
+	/** Time in rounds of either kind, in nanoseconds: the rest the loop waited. */
+	uint64_t busy_ns;
+	/** How long the round that is under way takes already, in nanoseconds; 0:
+	 *  the loop waits, or is not run. */
+	uint64_t current_ns;
+	/** Lengths of the rounds that called something, from the end of the wait to
+	 *  the end of `after_round`. What becomes ready waits for the rest of one
+	 *  round and for those who come first in the next one, so less than two
+	 *  rounds as long as one takes all that is ready (see `max_events`). */
+	struct vmm_event_times rounds;
+	/** How late the callbacks of timers were called: from the first expiration
+	 *  that a callback is told of, or from when the timer was set or enabled if
+	 *  that is later. Not of timers of CLOCK_REALTIME set to an absolute time,
+	 *  which may be due because somebody set the clock. */
+	struct vmm_event_times late;
+};
+
+/** Initialises a struct vmm_event_stats for vmm_event_get_stats(). */
+#define VMM_EVENT_STATS_INIT                                                         \
+	{                                                                            \
+		sizeof(struct vmm_event_stats), 0, 0, 0, 0, 0, VMM_EVENT_TIMES_INIT, \
+		    VMM_EVENT_TIMES_INIT                                             \
 	}
 
 /**
@@ -260,6 +330,35 @@ VMM_API void vmm_event_start(struct vmm_event *loop);
  * @return the descriptor: the loop's own, not to be closed, read or changed
  */
 VMM_API int vmm_event_get_fd(const struct vmm_event *loop);
+
+/**
+ * Tell what the loop did since it was made, if it measures. Any thread, but not a
+ * signal handler.
+ *
+ * Each number is right; of those that change with one another some may be a round
+ * ahead while another thread runs the loop. A round counts when it has ended.
+ *
+ * @param loop      the loop, made with `measure`
+ * @param[out] out  `size` bytes of it, as set by the caller, are filled
+ * @retval 0        done
+ * @retval -EINVAL  `size` is too small
+ * @retval -ENOENT  the loop does not measure
+ */
+VMM_API VMM_MUST_USE int vmm_event_get_stats(struct vmm_event *loop,
+					     struct vmm_event_stats *out);
+
+/**
+ * Tell a quantile: how long it took at most in so many cases of a million.
+ *
+ * @param times  some times; of two readings subtracted from one another the buckets
+ *               matter, and @p longest_ns may stay that of the later one
+ * @param ppm    parts per million: 500000 for the median, 990000 for the 99th
+ *               percentile; all from 1000000 on
+ * @return nanoseconds: the end of the bucket, or the longest time if that is in the
+ *         same one, so too much by less than a factor of two; 0 if there are no times
+ */
+VMM_API uint64_t vmm_event_stats_quantile(const struct vmm_event_times *times,
+					  uint32_t ppm);
 
 /**
  * Queue @p fn to be called by the loop. Any thread, but not a signal handler.
