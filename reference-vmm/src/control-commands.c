@@ -117,11 +117,34 @@ static json_t *cpu_stats(const struct machine *machine, uint32_t index)
 			 (json_int_t)cpu_get_guest_ns(machine, index), "exits", exits);
 }
 
+static json_t *times(const struct vmm_event_times *times)
+{
+	return json_pack(
+	    "{s:I, s:I, s:I, s:I}", "count", (json_int_t)times->count, "half_within_ns",
+	    (json_int_t)vmm_event_stats_quantile(times, 500000), "99_of_100_within_ns",
+	    (json_int_t)vmm_event_stats_quantile(times, 990000), "longest_ns",
+	    (json_int_t)times->longest_ns);
+}
+
+/* How long what becomes ready has to wait: for a round of the event loop. */
+static json_t *loop_stats(const struct machine *machine)
+{
+	struct vmm_event_stats stats = VMM_EVENT_STATS_INIT;
+
+	if (vmm_event_get_stats(machine->loop, &stats) < 0)
+		return NULL;
+	return json_pack("{s:I, s:I, s:o, s:o}", "callbacks",
+			 (json_int_t)(stats.callbacks + stats.posts), "busy_ns",
+			 (json_int_t)stats.busy_ns, "rounds", times(&stats.rounds),
+			 "timers_late", times(&stats.late));
+}
+
 static json_t *stats(const struct machine *machine)
 {
-	json_t *json = json_pack("{s:s, s:I, s:I}", "state", state_of(machine),
-				 "uptime_ms", uptime_ms(machine), "memory_bytes",
-				 (json_int_t)machine->desc->memory);
+	json_t *json =
+	    json_pack("{s:s, s:I, s:I, s:o}", "state", state_of(machine), "uptime_ms",
+		      uptime_ms(machine), "memory_bytes",
+		      (json_int_t)machine->desc->memory, "loop", loop_stats(machine));
 	json_t *cpus = json_array();
 
 	for (uint32_t i = 0; i < machine->desc->cpus; i++)

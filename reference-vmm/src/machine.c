@@ -52,10 +52,12 @@ static int block_signals(void)
 
 static int loop_new(struct machine *machine, struct vmm_error *err)
 {
+	struct vmm_event_opts opts = VMM_EVENT_OPTS_INIT;
 	int ret = block_signals();
 
+	opts.measure = 1;
 	if (ret == 0)
-		ret = vmm_event_new(NULL, &machine->loop);
+		ret = vmm_event_new(&opts, &machine->loop);
 	for (size_t i = 0; ret == 0 && i < sizeof(stop_signals) / sizeof(stop_signals[0]);
 	     i++)
 		ret = vmm_event_add_signal(machine->loop, stop_signals[i], on_stop_signal,

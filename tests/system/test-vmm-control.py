@@ -600,6 +600,25 @@ def many_use_a_console_and_none_holds_up_the_guest(directory):
         tap.equal(open_files(process), before, "open files")
 
 
+def statistics_tell_counts_and_times(directory):
+    with Home(directory) as home:
+        home.start("demo")
+        first = home.json("stats", "demo")
+        time.sleep(0.3)
+        second = home.json("stats", "demo")
+        ran = second["cpus"][0]["guest_ns"] - first["cpus"][0]["guest_ns"]
+        passed = (second["uptime_ms"] - first["uptime_ms"]) * 1000000
+        tap.check(0 < ran <= passed + 50000000, f"in the guest for {ran} of {passed} ns")
+        exits = [s["cpus"][0]["exits"]["io"] for s in (first, second)]
+        tap.check(exits[0]["count"] < exits[1]["count"], f"counts {exits}")
+        tap.check(0 < exits[1]["time_ns"] - exits[0]["time_ns"] <= passed, f"times {exits}")
+        rounds = second["loop"]["rounds"]
+        tap.check(rounds["count"] > first["loop"]["rounds"]["count"], "rounds")
+        tap.check(0 < rounds["half_within_ns"] <= rounds["99_of_100_within_ns"]
+                  <= rounds["longest_ns"], f"quantiles {rounds}")
+        tap.contains(home.done("stats", "demo"), "loop.rounds.99_of_100_within: 0.", "as text")
+
+
 def a_disk_is_made_larger(directory):
     with Home(directory) as home:
         for name in ("a", "b", "c"):
@@ -707,7 +726,8 @@ tap.run([a_machine_is_listed_and_described, a_paused_machine_stands_still,
          a_machine_in_the_background_outlives_its_caller,
          a_machine_in_the_background_that_fails_says_so, a_console_is_used_and_left,
          a_console_client_that_is_ended_leaves_the_terminal_as_it_was,
-         many_use_a_console_and_none_holds_up_the_guest, a_disk_is_made_larger, exits_are_traced,
+         many_use_a_console_and_none_holds_up_the_guest,
+         statistics_tell_counts_and_times, a_disk_is_made_larger, exits_are_traced,
          a_machine_has_no_more_rights_than_it_needs, closed_standard_descriptors_harm_no_disk,
          without_a_runtime_directory_it_is_in_tmp,
          fifty_machines_in_a_row_leave_nothing], skip_reason())
