@@ -7,6 +7,7 @@
 #include <vmm/kvm-arm64.h>
 #include <vmm/kvm-device.h>
 #include <vmm/kvm-memory.h>
+#include <vmm/kvm-threads.h>
 #include <vmm/kvm-x86.h>
 
 _Static_assert(sizeof(struct vmm_kvm_exit) == 48, "part of the ABI");
@@ -19,6 +20,8 @@ _Static_assert(sizeof(struct vmm_kvm_arm64_gic) == 40, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_dirty_page) == 16, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_coalesced_write) == 24, "part of the ABI");
 _Static_assert(sizeof(struct vmm_kvm_stat) == 32, "part of the ABI");
+_Static_assert(sizeof(struct vmm_kvm_threads_ops) == 48, "part of the ABI");
+_Static_assert(sizeof(struct vmm_kvm_threads_stats) == 24 + 128 * 8, "part of the ABI");
 
 static void a_machine_that_is_not_there_is_told_in_one_line(void **state)
 {
@@ -38,6 +41,7 @@ static void a_machine_that_is_not_there_is_told_in_one_line(void **state)
 	vmm_kvm_stats_close(NULL);
 	vmm_kvm_dirty_ring_close(NULL);
 	vmm_kvm_coalesced_close(NULL);
+	vmm_kvm_threads_free(NULL);
 }
 
 static void calls_of_the_other_architecture_say_so(void **state)

@@ -4,6 +4,7 @@
 #include <vmm/kvm-device.h>
 #include <vmm/kvm-irq.h>
 #include <vmm/kvm-memory.h>
+#include <vmm/kvm-threads.h>
 #include <vmm/kvm-x86.h>
 
 #include "aarch64/gic.h"
@@ -18,6 +19,17 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size);
 void *__wrap_reallocarray(void *old, size_t count, size_t size)
 {
 	return vmm_fail_now() ? NULL : __real_reallocarray(old, count, size);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*run)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*run)(void *), void *arg)
+{
+	return vmm_fail_now() ? EAGAIN : __real_pthread_create(thread, attr, run, arg);
 }
 
 /* One statistic of one value. */
@@ -258,12 +270,66 @@ static void a_controller_survives_a_lack_of_memory(void **state)
 	fake_sys.arch = KVM_ARCH_HOST;
 }
 
+static int on_begin(void *ctx, uint32_t index)
+{
+	(void)__atomic_fetch_add((unsigned int *)ctx, 1, __ATOMIC_SEQ_CST);
+	return -EPERM;
+}
+
+static int on_exit_(void *ctx, uint32_t index, const struct vmm_kvm_exit *exit)
+{
+	return -EPERM;
+}
+
+static void on_failed(void *ctx, uint32_t index, int code)
+{
+}
+
+static void threads_survive_a_lack_of_them(void **state)
+{
+	struct vmm_kvm_threads_ops ops = VMM_KVM_THREADS_OPS_INIT;
+	struct vmm_kvm_threads *threads = NULL;
+	FAKE_MACHINE m = fake_machine();
+	struct vmm_kvm_vcpu *vcpus[] = { m.vcpu, m.vcpu, m.vcpu };
+	unsigned int begun = 0;
+
+	ops.begin = on_begin;
+	ops.exit = on_exit_;
+	ops.failed = on_failed;
+	vmm_fail_at(1);
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, &begun, &threads), -ENOMEM);
+	assert_null(threads);
+	vmm_fail_at(4);
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, &begun, &threads), 0);
+	assert_int_equal(vmm_kvm_threads_start(threads), -EAGAIN);
+	vmm_fail_at(0);
+	/* Those that were started have ended. */
+	assert_int_equal(begun, 2);
+	assert_int_equal(vmm_kvm_threads_start(threads), -EALREADY);
+	vmm_kvm_threads_pause(threads);
+	vmm_kvm_threads_free(threads);
+
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 0, &ops, NULL, &threads), -EINVAL);
+	ops.failed = NULL;
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, NULL, &threads), -EINVAL);
+	ops.failed = on_failed;
+	ops.exit = NULL;
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, NULL, &threads), -EINVAL);
+	ops.exit = on_exit_;
+	ops.measure = 2;
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, NULL, &threads), -EINVAL);
+	ops.size = sizeof(size_t) - 1;
+	assert_int_equal(vmm_kvm_threads_new(vcpus, 3, &ops, NULL, &threads), -EINVAL);
+	vmm_kvm_threads_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles_survive_a_lack_of_memory),
 		cmocka_unit_test(states_survive_a_lack_of_memory),
 		cmocka_unit_test(a_controller_survives_a_lack_of_memory),
+		cmocka_unit_test(threads_survive_a_lack_of_them),
 #if defined(__x86_64__)
 		cmocka_unit_test(the_x86_setup_survives_a_lack_of_memory),
 #endif
