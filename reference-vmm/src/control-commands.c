@@ -4,14 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <vmm/kvm-exit.h>
-
 #include "balloon.h"
 #include "clock.h"
 #include "console-users.h"
 #include "console.h"
 #include "control-commands.h"
-#include "cpu.h"
 #include "virtio.h"
 
 /* Keys that end in _bytes, _ms or the like say their unit; clients that print text rely
@@ -102,19 +99,21 @@ static json_t *balloon_stats(const struct machine *machine)
 
 static json_t *cpu_stats(const struct machine *machine, uint32_t index)
 {
+	struct vmm_kvm_threads_stats stats = VMM_KVM_THREADS_STATS_INIT;
 	json_t *exits = json_object();
 
-	for (uint32_t reason = 0; reason < CPU_EXIT_REASONS; reason++) {
-		struct cpu_exits exit = cpu_get_exits(machine, index, reason);
-
-		if (exit.count > 0)
+	(void)!vmm_kvm_threads_get_stats(machine->threads, index, &stats);
+	for (uint32_t reason = 0; reason < VMM_KVM_THREADS_REASONS; reason++) {
+		if (stats.exits[reason] > 0)
 			(void)json_object_set_new(
 			    exits, vmm_kvm_exit_name(reason),
-			    json_pack("{s:I, s:I}", "count", (json_int_t)exit.count,
-				      "time_ns", (json_int_t)exit.ns));
+			    json_pack("{s:I, s:I}", "count",
+				      (json_int_t)stats.exits[reason], "time_ns",
+				      (json_int_t)stats.exit_ns[reason]));
 	}
-	return json_pack("{s:i, s:I, s:o}", "cpu", (int)index, "guest_ns",
-			 (json_int_t)cpu_get_guest_ns(machine, index), "exits", exits);
+	return json_pack("{s:i, s:I, s:I, s:o}", "cpu", (int)index, "guest_ns",
+			 (json_int_t)stats.guest_ns, "paused_ns",
+			 (json_int_t)stats.paused_ns, "exits", exits);
 }
 
 static json_t *times(const struct vmm_event_times *times)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "cpu.h"
 #include "exit-trace.h"
 
@@ -14,16 +12,11 @@ enum { CPU_TEXT_MAX = 2048 };
 struct cpu {
 	struct machine *machine;
 	struct vmm_kvm_vcpu *vcpu;
-	/* Only its thread counts; atomic to readers. */
-	struct cpu_exits exits[CPU_EXIT_REASONS];
-	uint64_t guest_ns;
 	/* This thread's places at what all vCPUs share: no lock on the way to a device.
 	 */
 	struct vmm_mem_reader *memory;
 	struct vmm_bus_reader *ports;
 	struct vmm_bus_reader *mmio;
-	pthread_t thread;
-	bool started;
 };
 
 static void port_access(struct cpu *cpu, const struct vmm_kvm_exit *exit)
@@ -79,7 +72,7 @@ static void fail(struct cpu *cpu, const struct vmm_mem *mem,
 
 struct unit {
 	struct cpu *cpu;
-	struct vmm_kvm_exit exit;
+	const struct vmm_kvm_exit *exit;
 };
 
 /* One exit is one unit of work on guest memory. */
@@ -88,15 +81,15 @@ static int handle(void *ctx, const struct vmm_mem *mem)
 	const struct unit *unit = ctx;
 	struct cpu *cpu = unit->cpu;
 
-	switch (unit->exit.reason) {
+	switch (unit->exit->reason) {
 	case VMM_KVM_EXIT_IO:
-		port_access(cpu, &unit->exit);
+		port_access(cpu, unit->exit);
 		break;
 	case VMM_KVM_EXIT_MMIO:
-		mmio_access(cpu, &unit->exit);
+		mmio_access(cpu, unit->exit);
 		break;
 	case VMM_KVM_EXIT_SYSTEM_EVENT:
-		system_event(cpu->machine, &unit->exit);
+		system_event(cpu->machine, unit->exit);
 		break;
 	case VMM_KVM_EXIT_SHUTDOWN:
 		outcome_set(&cpu->machine->outcome, 0, "guest reset (triple fault)");
@@ -104,74 +97,57 @@ static int handle(void *ctx, const struct vmm_mem *mem)
 	case VMM_KVM_EXIT_INTR:
 		break;
 	default:
-		fail(cpu, mem, &unit->exit);
+		fail(cpu, mem, unit->exit);
 	}
 	return 0;
 }
 
-static void add(uint64_t *counter, uint64_t value)
+/* vCPU threads. */
+
+static int on_exit_of(void *ctx, uint32_t index, const struct vmm_kvm_exit *exit)
 {
-	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+	struct machine *machine = ctx;
+	struct unit unit = { .cpu = &machine->cpus[index], .exit = exit };
+
+	(void)vmm_mem_reader_run(unit.cpu->memory, handle, &unit);
+	if (machine->trace)
+		exit_trace_write(machine->trace, index, exit);
+	return outcome_is_set(&machine->outcome);
 }
 
-/* Tell apart the time in the guest and that until it goes on. */
-static void account(struct cpu *cpu, uint32_t reason, uint64_t times[3])
+static void on_failed(void *ctx, uint32_t index, int code)
 {
-	struct cpu_exits *exits =
-	    &cpu->exits[reason < CPU_EXIT_REASONS ? reason : VMM_KVM_EXIT_UNKNOWN];
+	struct machine *machine = ctx;
 
-	add(&exits->count, 1);
-	add(&exits->ns, times[2] - times[1]);
-	add(&cpu->guest_ns, times[1] - times[0]);
-	times[0] = times[2];
+	outcome_set(&machine->outcome, EXIT_MACHINE_FAILED, "vCPU %u failed: KVM_RUN: %s",
+		    index, strerror(-code));
 }
 
-static void on_pause(void *ctx)
+static void on_pause(void *ctx, uint32_t index)
 {
-	const struct cpu *cpu = ctx;
+	struct machine *machine = ctx;
 
-	board_pause_cpu(cpu->vcpu);
+	board_pause_cpu(machine->cpus[index].vcpu);
 }
 
-/* What came out of running the guest. */
-static void react(struct cpu *cpu, int ret, struct unit *unit)
+static int threads_new(struct machine *machine)
 {
-	struct machine *machine = cpu->machine;
-
-	if (ret == 0) {
-		(void)vmm_mem_reader_run(cpu->memory, handle, unit);
-	} else if (ret == -EINTR) {
-		/* What the guest waited for is completed by now. */
-		unit->exit.reason = VMM_KVM_EXIT_INTR;
-		gate_pass(&machine->gate, on_pause, cpu);
-	} else if (ret != -EAGAIN) {
-		outcome_set(&machine->outcome, EXIT_MACHINE_FAILED,
-			    "vCPU %u failed: KVM_RUN: %s", vmm_kvm_vcpu_get_id(cpu->vcpu),
-			    strerror(-ret));
-	}
-}
-
-static void *run_cpu(void *arg)
-{
-	struct unit unit = { .cpu = arg };
-	struct cpu *cpu = arg;
-	const struct exit_trace *trace = cpu->machine->trace;
-	uint64_t times[3] = { clock_ns() }; /* in the guest, out of it, handled */
+	struct vmm_kvm_threads_ops ops = VMM_KVM_THREADS_OPS_INIT;
+	uint32_t count = machine->desc->cpus;
+	struct vmm_kvm_vcpu **vcpus = calloc(count, sizeof(struct vmm_kvm_vcpu *));
 	int ret;
 
-	while (!outcome_is_set(&cpu->machine->outcome)) {
-		ret = vmm_kvm_vcpu_run(cpu->vcpu, &unit.exit);
-		times[1] = clock_ns();
-		react(cpu, ret, &unit);
-		if (trace && ret == 0)
-			exit_trace_write(trace, vmm_kvm_vcpu_get_id(cpu->vcpu),
-					 &unit.exit, times[1] - times[0]);
-		times[2] = clock_ns();
-		if (ret == 0 || ret == -EINTR)
-			account(cpu, unit.exit.reason, times);
-	}
-	gate_leave(&cpu->machine->gate);
-	return NULL;
+	if (!vcpus)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		vcpus[i] = machine->cpus[i].vcpu;
+	ops.exit = on_exit_of;
+	ops.failed = on_failed;
+	ops.pause = on_pause;
+	ops.measure = 1;
+	ret = vmm_kvm_threads_new(vcpus, count, &ops, machine, &machine->threads);
+	free(vcpus);
+	return ret;
 }
 
 static int cpu_new(struct machine *machine, uint32_t index, struct vmm_error *err)
@@ -215,7 +191,10 @@ int cpus_new(struct machine *machine, struct vmm_error *err)
 
 	for (uint32_t i = 0; ret == 0 && i < count; i++)
 		ret = cpu_new(machine, i, err);
-	return ret;
+	if (ret < 0)
+		return ret;
+	ret = threads_new(machine);
+	return ret < 0 ? vmm_error_set(err, ret, "vCPUs: %s", strerror(-ret)) : 0;
 }
 
 struct vmm_kvm_vcpu *cpu_get_vcpu(struct machine *machine, uint32_t index)
@@ -225,72 +204,15 @@ struct vmm_kvm_vcpu *cpu_get_vcpu(struct machine *machine, uint32_t index)
 
 int cpus_start(struct machine *machine, struct vmm_error *err)
 {
-	for (uint32_t i = 0; i < machine->desc->cpus; i++) {
-		struct cpu *cpu = &machine->cpus[i];
-		int ret;
+	int ret = vmm_kvm_threads_start(machine->threads);
 
-		gate_enter(&machine->gate);
-		ret = -pthread_create(&cpu->thread, NULL, run_cpu, cpu);
-		if (ret < 0)
-			gate_leave(&machine->gate);
-		if (ret < 0)
-			return vmm_error_set(err, ret, "vCPU %u: no thread: %s", i,
-					     strerror(-ret));
-		cpu->started = true;
-	}
-	return 0;
-}
-
-static void kick_all(void *ctx)
-{
-	struct machine *machine = ctx;
-
-	for (uint32_t i = 0; i < machine->desc->cpus; i++)
-		vmm_kvm_vcpu_kick(machine->cpus[i].vcpu);
-}
-
-void cpus_pause(struct machine *machine)
-{
-	gate_close(&machine->gate, kick_all, machine);
-}
-
-void cpus_resume(struct machine *machine)
-{
-	gate_open(&machine->gate);
-}
-
-struct cpu_exits cpu_get_exits(const struct machine *machine, uint32_t index,
-			       uint32_t reason)
-{
-	const struct cpu_exits *exits = &machine->cpus[index].exits[reason];
-
-	return (struct cpu_exits){ __atomic_load_n(&exits->count, __ATOMIC_RELAXED),
-				   __atomic_load_n(&exits->ns, __ATOMIC_RELAXED) };
-}
-
-uint64_t cpu_get_guest_ns(const struct machine *machine, uint32_t index)
-{
-	return __atomic_load_n(&machine->cpus[index].guest_ns, __ATOMIC_RELAXED);
-}
-
-void cpus_stop(struct machine *machine)
-{
-	gate_open(&machine->gate);
-	for (uint32_t i = 0; machine->cpus && i < machine->desc->cpus; i++) {
-		struct cpu *cpu = &machine->cpus[i];
-
-		if (!cpu->started)
-			continue;
-		/* The outcome is set, so the thread does not run the guest again. */
-		vmm_kvm_vcpu_kick(cpu->vcpu);
-		(void)pthread_join(cpu->thread, NULL);
-		cpu->started = false;
-	}
+	return ret < 0 ? vmm_error_set(err, ret, "vCPUs: no thread: %s", strerror(-ret))
+		       : 0;
 }
 
 void cpus_free(struct machine *machine)
 {
-	cpus_stop(machine);
+	vmm_kvm_threads_free(machine->threads);
 	for (uint32_t i = 0; machine->cpus && i < machine->desc->cpus; i++)
 		cpu_free(&machine->cpus[i]);
 	free(machine->cpus);

@@ -61,7 +61,7 @@ static size_t get_data(const struct vmm_kvm_exit *exit, const uint8_t **out)
 }
 
 void exit_trace_write(const struct exit_trace *trace, uint32_t cpu,
-		      const struct vmm_kvm_exit *exit, uint64_t guest_ns)
+		      const struct vmm_kvm_exit *exit)
 {
 	double now = (double)(clock_ns() - trace->start) / 1e9;
 	char what[512], line[768];
@@ -70,8 +70,8 @@ void exit_trace_write(const struct exit_trace *trace, uint32_t cpu,
 	int n;
 
 	(void)vmm_kvm_exit_describe(exit, what, sizeof(what));
-	n = snprintf(line, sizeof(line), "%.6f cpu %u after %.3f us: %s%s", now, cpu,
-		     (double)guest_ns / 1e3, what, len > 0 ? ":" : "");
+	n = snprintf(line, sizeof(line), "%.6f cpu %u: %s%s", now, cpu, what,
+		     len > 0 ? ":" : "");
 	for (size_t i = 0; i < len; i++)
 		n += snprintf(line + n, sizeof(line) - (size_t)n, " %02x", data[i]);
 	line[n++] = '\n';

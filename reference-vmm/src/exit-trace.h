@@ -4,7 +4,7 @@
 
 #include <vmm/kvm.h>
 
-/* A line for each time a vCPU leaves the guest: when, how long it was in there, why. */
+/* A line for each time a vCPU leaves the guest: when, and why. */
 struct exit_trace;
 
 /* @path: a file, made if need be and added to; - is standard error. */
@@ -15,6 +15,6 @@ void exit_trace_close(struct exit_trace *trace);
 
 /* After the exit was handled, so that what was read is there. Any thread. */
 void exit_trace_write(const struct exit_trace *trace, uint32_t cpu,
-		      const struct vmm_kvm_exit *exit, uint64_t guest_ns);
+		      const struct vmm_kvm_exit *exit);
 
 #endif

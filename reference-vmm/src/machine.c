@@ -206,7 +206,6 @@ static void machine_free(struct machine *machine)
 	/* Last: who waits for the end may start a successor at once. */
 	control_free(machine->control);
 	vmm_event_free(machine->loop);
-	gate_destroy(&machine->gate);
 }
 
 void machine_pause(struct machine *machine)
@@ -215,7 +214,7 @@ void machine_pause(struct machine *machine)
 		return;
 	machine->paused = true;
 	/* Devices last: a vCPU that waits for one gets out of it. */
-	cpus_pause(machine);
+	vmm_kvm_threads_pause(machine->threads);
 	virtio_pause(machine->virtio);
 }
 
@@ -225,7 +224,7 @@ void machine_resume(struct machine *machine)
 		return;
 	machine->paused = false;
 	virtio_resume(machine->virtio);
-	cpus_resume(machine);
+	vmm_kvm_threads_resume(machine->threads);
 }
 
 static double ms_since(uint64_t start)
@@ -270,7 +269,6 @@ int machine_run(const struct machine_desc *desc)
 	const char *text;
 	int ret, status;
 
-	gate_init(&machine.gate);
 	machine.started = clock_ns();
 	if (desc->verbose && desc->config[0])
 		fprintf(stderr, "reference-vmm: machine file %s\n", desc->config);

@@ -5,10 +5,10 @@
 #include <vmm/base.h>
 #include <vmm/device.h>
 #include <vmm/event.h>
+#include <vmm/kvm-threads.h>
 #include <vmm/kvm.h>
 #include <vmm/memory-space.h>
 
-#include "gate.h"
 #include "options.h"
 #include "outcome.h"
 
@@ -26,7 +26,6 @@ struct vmm_alloc_ranges;
 struct machine {
 	const struct machine_desc *desc;
 	struct outcome outcome;
-	struct gate gate; /* closed while the machine is paused */
 	/* What the event loop's thread knows. */
 	bool paused;
 	bool stopping;	  /* the guest was asked to power off */
@@ -45,7 +44,8 @@ struct machine {
 	struct virtio *virtio;
 	struct balloon *balloon; /* one of the virtio devices; NULL: none */
 	struct cpu *cpus;
-	struct exit_trace *trace; /* NULL: none */
+	struct vmm_kvm_threads *threads; /* of the vCPUs */
+	struct exit_trace *trace;	 /* NULL: none */
 };
 
 /* Build a machine, run it to its end (or say what it is, for a dry run), take it apart.

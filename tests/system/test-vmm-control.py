@@ -647,8 +647,8 @@ def exits_are_traced(directory):
         done = home.command("run", "--force", "--kernel", kernel, "--trace-exits", trace)
         tap.equal((done.returncode, done.stdout), (0, "hello from the bare metal\n"), "run")
         lines = trace.read_text().splitlines()
-        tap.contains(lines[0], "cpu 0 after ", "first line")
-        tap.contains(lines[0], "us: io in port 0x3fd, size 1, count 1: 60", "first line")
+        tap.contains(lines[0], "cpu 0: io in port 0x3fd", "first line")
+        tap.contains(lines[0], "size 1, count 1: 60", "first line")
         tap.contains(lines[-1], "io out port 0x600, size 1, count 1: 34", "last line")
         home.refused("Is a directory", "run", "--force", "--kernel", kernel, "--trace-exits",
                      directory)
