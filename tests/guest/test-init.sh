@@ -192,6 +192,71 @@ do_count() {
 		sed 's/^/complaint /'
 }
 
+# Pages kept from the kernel by memmap= hold what is written to them, at their beginning and
+# near their end (for the last words, devmem maps the next page, too); where no memory is,
+# reads are all ones.
+do_edges() {
+	pages=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^edge=//p')
+	n=0
+	for page in $pages; do
+		n=$((n + 2))
+		devmem "$page" 32 $((0x5a000000 + n))
+		devmem $((page + 4064)) 32 $((0x5a000001 + n))
+	done
+	n=0
+	for page in $pages; do
+		n=$((n + 2))
+		[ $(($(devmem "$page" 32))) -eq $((0x5a000000 + n)) ] &&
+			[ $(($(devmem $((page + 4064)) 32))) -eq $((0x5a000001 + n)) ] &&
+			echo "fact edge $page"
+	done
+	for page in $(tr ' ' '\n' </proc/cmdline | sed -n 's/^nothing=//p'); do
+		[ $(($(devmem "$page" 32))) -eq $((0xffffffff)) ] && echo "fact nothing $page"
+	done
+	dmesg | sed -n 's/.*Memory: [0-9]*K\/\([0-9]*\)K available.*/fact present \1/p'
+}
+
+# Two interfaces, 10.1.0.N and 10.2.0.N; those of the host and of the other guest answer.
+do_pair() {
+	self=$(sed -n 's/.* self=\([0-9]\).*/\1/p' /proc/cmdline)
+	for net in 1 2; do
+		ip addr add "10.$net.0.$self/24" dev eth$((net - 1))
+		ip link set eth$((net - 1)) up
+	done
+	for address in 10.1.0.1 10.2.0.1 "10.1.0.$((5 - self))" "10.2.0.$((5 - self))"; do
+		tries=60
+		until ping -c 1 -W 1 "$address" >/dev/null 2>&1 || [ $tries -eq 0 ]; do
+			tries=$((tries - 1))
+		done
+		ping -c 3 -i 0.1 -W 5 "$address" | grep -q ' 3 packets received' &&
+			echo "fact $address answers"
+	done
+	echo "fact addresses $(cat /sys/class/net/eth[01]/address | tr '\n' ' ')"
+}
+
+number_on_cmdline() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" /proc/cmdline; }
+
+# What an earlier boot has synced is there; then write files for ever, and say of each when
+# it is on the disk.
+do_synced() {
+	mkdir -p /mnt
+	mount /dev/vda /mnt || echo "complaint /dev/vda does not mount"
+	i=0
+	while [ $i -lt "$(number_on_cmdline upto)" ]; do
+		i=$((i + 1))
+		seq $i $((i + 2000)) | cmp -s - /mnt/file$i || echo "complaint file$i is not as synced"
+	done
+	echo "fact verified $i"
+	while [ $i -lt "$(number_on_cmdline last)" ]; do
+		i=$((i + 1))
+		seq $i $((i + 2000)) >/mnt/new
+		mv /mnt/new /mnt/file$i
+		sync
+		echo "synced $i"
+	done
+	umount /mnt
+}
+
 do_wait() { echo "waiting"; sleep 100; }
 do_reboot() { reboot -f; }
 do_panic() { echo c >/proc/sysrq-trigger; }

@@ -393,6 +393,9 @@ a_balloon_takes_memory_and_gives_it_back() {
 	press
 }
 
+# shellcheck source=tests/system/l1-machines.sh
+. "$(dirname "$0")/l1-machines.sh"
+
 echo "1..$#"
 for test in "$@"; do
 	check "$test"

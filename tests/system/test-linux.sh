@@ -29,7 +29,7 @@ release=$(basename "$kernel")
 release=${release#vmlinuz-}
 
 "$with_kvm" --timeout 1000 --memory 2048 --file "$kernel" --file "$work/vmlinux" \
-	--file "$work/initrd" --file "$vmm" --file "$pty_run" \
+	--file "$work/initrd" --file "$vmm" --file "$pty_run" --file "$here/l1-machines.sh" \
 	--file "$sock_echo:/tools/sock-echo" \
 	--file "$(PATH=$PATH:/sbin:/usr/sbin command -v mke2fs):/tools/mke2fs" \
 	--file "$(PATH=$PATH:/sbin:/usr/sbin command -v e2fsck):/tools/e2fsck" -- \

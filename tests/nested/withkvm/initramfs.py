@@ -29,7 +29,7 @@ ALIASES = {
 # does not have is built into that kernel.
 TRANSPORT = ("virtio_mmio", "virtio_console")
 KVM = {"x86_64": ("kvm-amd",), "aarch64": ("kvm",)}
-LATER = ("tun", "vhost_net", "vhost_vsock", "vsock_loopback")
+LATER = ("tun", "bridge", "vhost_net", "vhost_vsock", "vsock_loopback")
 
 KEPT_SECONDS = 30 * 86400
 
@@ -61,7 +61,7 @@ def applets(busybox):
 def base(packages, arch):
     """Return the path of the base archive, made if it is not in the cache."""
     recipe = hashlib.sha256(repr((packages.identity, arch)).encode())
-    for source in (INIT, __file__, cpio.__file__):
+    for source in (INIT, __file__, cpio.__file__, modules.__file__):
         with open(source, "rb") as file:
             recipe.update(file.read())
     path = os.path.join(packages.directory, f"base-{recipe.hexdigest()[:16]}.cpio")

@@ -19,13 +19,20 @@ def collect(name, have, contents, needs, order):
 
 
 def closure(name, needs):
-    """Every module that one needs, the nearest first, as modules.dep has it."""
+    """Every module that one needs, each before those that it needs in turn.
+
+    That is the order of modules.dep: modprobe loads from its end.
+    """
     found = []
-    for other in needs[name]:
-        for more in (other, *closure(other, needs)):
-            if more not in found:
-                found.append(more)
-    return found
+
+    def visit(one):
+        for other in needs[one]:
+            if other not in found:
+                visit(other)
+                found.append(other)
+
+    visit(name)
+    return found[::-1]
 
 
 def find(directory):
