@@ -242,7 +242,7 @@ do_synced() {
 	mkdir -p /mnt
 	mount /dev/vda /mnt || echo "complaint /dev/vda does not mount"
 	i=0
-	while [ $i -lt "$(number_on_cmdline upto)" ]; do
+	while [ $i -lt "$(number_on_cmdline synced)" ]; do
 		i=$((i + 1))
 		seq $i $((i + 2000)) | cmp -s - /mnt/file$i || echo "complaint file$i is not as synced"
 	done

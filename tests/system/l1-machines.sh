@@ -99,12 +99,12 @@ two_guests_with_two_nets_each_reach_each_other_and_the_host() {
 	rm -f $dir/addresses
 }
 
-# killed_while_syncing UPTO COUNT: boot, verify what is known to be there, and kill the VMM
+# killed_while_syncing KNOWN COUNT: boot, verify what is known to be there, and kill the VMM
 # when the guest has synced so many more files. The last one is in $synced.
 killed_while_syncing() {
 	rm -f $dir/out
 	"$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 256M --disk $dir/disk,queues=2 \
-		--cpus 2 --cmdline "console=ttyS0 quiet panic=-1 do=modules do=synced upto=$1 last=100000" \
+		--cpus 2 --cmdline "console=ttyS0 quiet panic=-1 do=modules do=synced synced=$1 last=100000" \
 		>$dir/out 2>$dir/err </dev/null &
 	pid=$!
 	await "^synced $(($1 + $2))"
@@ -133,7 +133,7 @@ a_killed_vmm_loses_nothing_that_was_synced() {
 	check_disk
 	killed_while_syncing "$synced" 17
 	check_disk
-	boot "do=modules do=synced upto=$synced last=0" --memory 256M --disk $dir/disk
+	boot "do=modules do=synced synced=$synced last=0" --memory 256M --disk $dir/disk
 	ended "guest powered off"
 	has "^fact verified $synced"
 	lacks '^complaint'
