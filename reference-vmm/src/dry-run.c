@@ -56,7 +56,7 @@ static json_t *describe_devices(const struct machine *machine)
 	const struct board_part *parts;
 	size_t count;
 
-	parts = board_get_parts(&count);
+	parts = board_get_parts(machine, &count);
 	for (size_t i = 0; i < count; i++)
 		(void)json_array_append_new(list, describe_part(&parts[i]));
 	for (size_t i = 0; i < virtio_get_count(machine->virtio); i++)

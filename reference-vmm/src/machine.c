@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -108,6 +109,24 @@ static int add_slot(struct machine *machine, const struct vmm_mem *mem, size_t i
 	return vmm_kvm_vm_add_memory(machine->vm, &slot, NULL, err);
 }
 
+static int add_ram(const struct machine *machine, struct vmm_mem_builder *builder,
+		   struct vmm_error *err)
+{
+	struct vmm_load_range ranges[BOARD_RAM_RANGES_MAX];
+	size_t count = 0;
+	int ret = board_get_ram(machine, ranges, &count, err);
+
+	for (size_t i = 0; ret == 0 && i < count; i++) {
+		struct vmm_mem_region region = VMM_MEM_REGION_INIT;
+
+		region.gpa = ranges[i].gpa;
+		region.len = ranges[i].len;
+		region.label = "ram";
+		ret = vmm_mem_builder_add(builder, &region, err);
+	}
+	return ret;
+}
+
 static int memory_new(struct machine *machine, struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_mem_builder_free) struct vmm_mem_builder *builder = NULL;
@@ -115,7 +134,7 @@ static int memory_new(struct machine *machine, struct vmm_error *err)
 	int ret = vmm_mem_builder_new(&builder);
 
 	if (ret == 0)
-		ret = board_add_memory(machine, builder, err);
+		ret = add_ram(machine, builder, err);
 	if (ret < 0)
 		return ret;
 	ret = vmm_mem_builder_build(builder, &mem);
@@ -169,6 +188,18 @@ static int release_caller(struct machine *machine, struct vmm_error *err)
 	return 0;
 }
 
+int machine_add_irq(struct machine *machine, uint32_t gsi, int *out_fd)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int ret = fd < 0 ? -errno : vmm_kvm_vm_add_irqfd(machine->vm, fd, gsi);
+
+	if (ret == 0)
+		*out_fd = fd;
+	else if (fd >= 0)
+		(void)close(fd);
+	return ret;
+}
+
 /* From nothing to a running machine. A dry run has no part in what others would see. */
 static const struct step {
 	const char *name;
@@ -181,9 +212,10 @@ static const struct step {
 	{ "KVM opened", kvm_new, false },
 	{ "guest memory", memory_new, false },
 	{ "buses", buses_new, false },
-	{ "interrupt controllers and board", board_new, false },
-	{ "virtio devices", virtio_new, false },
+	{ "interrupt controllers", board_new, false },
 	{ "vCPUs", cpus_new, false },
+	{ "board", board_add_devices, false },
+	{ "virtio devices", virtio_new, false },
 	{ "guest loaded", load, false },
 	{ "console", board_start, true },
 	{ "trace", trace_new, true },

@@ -7,6 +7,7 @@
 #include <vmm/event.h>
 #include <vmm/kvm-threads.h>
 #include <vmm/kvm.h>
+#include <vmm/loader.h>
 #include <vmm/memory-space.h>
 
 #include "options.h"
@@ -57,6 +58,10 @@ int machine_run(const struct machine_desc *desc);
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
 
+/* An interrupt of the machine: a write to the eventfd is an edge of it. The caller closes
+ * the descriptor, once KVM has let go of it. */
+int machine_add_irq(struct machine *machine, uint32_t gsi, int *out_fd);
+
 /*
  * The board: what this architecture adds, in a folder of its own.
  */
@@ -67,19 +72,25 @@ int board_open_images(struct machine *machine, struct vmm_error *err);
 /* Find out if this host can run the guest at all. */
 int board_check_host(struct machine *machine, struct vmm_error *err);
 
-/* Say which ranges of guest memory there are and add them to @builder. */
-int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
-		     struct vmm_error *err);
+enum { BOARD_RAM_RANGES_MAX = 2 };
 
-/* Interrupt controllers and devices, before the vCPUs. */
+/* Say which ranges of guest memory there are. */
+int board_get_ram(const struct machine *machine,
+		  struct vmm_load_range ranges[BOARD_RAM_RANGES_MAX], size_t *out_count,
+		  struct vmm_error *err);
+
+/* Interrupt controllers, before the vCPUs. */
 int board_new(struct machine *machine, struct vmm_error *err);
+
+/* Interrupts and the board's own devices, after the vCPUs. */
+int board_add_devices(struct machine *machine, struct vmm_error *err);
 
 /* Say where virtio devices may be: addresses, and interrupts (GSI). Both are the caller's;
  * on failure those that were made, too. */
 int board_get_places(struct vmm_alloc_ranges **out_windows,
 		     struct vmm_alloc_ids **out_gsis);
 
-/* What a board always has. */
+/* What the board has, whatever the options say. */
 struct board_part {
 	const char *name;
 	bool port; /* in the space of ports, not of memory */
@@ -88,7 +99,8 @@ struct board_part {
 	int gsi; /* -1: none */
 };
 
-const struct board_part *board_get_parts(size_t *out_count);
+const struct board_part *board_get_parts(const struct machine *machine,
+					 size_t *out_count);
 
 /* Load the guest and give each vCPU its first state. */
 int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_error *err);

@@ -132,22 +132,6 @@ static int add_irq_chips(struct machine *machine)
 	return ret;
 }
 
-static int add_irq_fds(struct board *board)
-{
-	for (int i = 0; i < IRQS; i++) {
-		int ret;
-
-		board->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (board->irq_fd[i] < 0)
-			return -errno;
-		ret = vmm_kvm_vm_add_irqfd(board->machine->vm, board->irq_fd[i],
-					   irq_gsi[i]);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
 static int add_devices(struct board *board)
 {
 	struct vmm_sio_i8042_ops i8042_ops = VMM_SIO_I8042_OPS_INIT;
@@ -187,13 +171,20 @@ static int add_devices(struct board *board)
 
 int board_new(struct machine *machine, struct vmm_error *err)
 {
-	struct board *board = machine->board;
 	int ret = add_irq_chips(machine);
 
-	if (ret < 0)
-		return vmm_error_set(err, ret, "interrupt controllers: %s",
-				     strerror(-ret));
-	ret = add_irq_fds(board);
+	return ret < 0
+		   ? vmm_error_set(err, ret, "interrupt controllers: %s", strerror(-ret))
+		   : 0;
+}
+
+int board_add_devices(struct machine *machine, struct vmm_error *err)
+{
+	struct board *board = machine->board;
+	int ret = 0;
+
+	for (int i = 0; ret == 0 && i < IRQS; i++)
+		ret = machine_add_irq(machine, irq_gsi[i], &board->irq_fd[i]);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
 	ret = console_new(&machine->outcome, board->irq_fd[IRQ_COM1], &machine->console,
@@ -204,7 +195,7 @@ int board_new(struct machine *machine, struct vmm_error *err)
 	return ret < 0 ? vmm_error_set(err, ret, "devices: %s", strerror(-ret)) : 0;
 }
 
-const struct board_part *board_get_parts(size_t *out_count)
+const struct board_part *board_get_parts(const struct machine *machine, size_t *out_count)
 {
 	static const struct board_part parts[] = {
 		{ "timer (KVM)", true, 0x40, 4, 0 },
@@ -254,12 +245,6 @@ void board_press_power_button(struct machine *machine)
 	(void)eventfd_write(machine->board->irq_fd[IRQ_POWER_BUTTON], 1);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 void board_free(struct machine *machine)
 {
 	struct board *board = machine->board;
@@ -271,10 +256,11 @@ void board_free(struct machine *machine)
 	rtc_free(board->rtc);
 	vmm_sio_i8042_free(board->i8042);
 	vmm_sio_power_free(board->power);
-	for (int i = 0; i < IRQS; i++)
-		close_fd(board->irq_fd[i]);
-	close_fd(board->kernel_fd);
-	close_fd(board->initrd_fd);
+	for (int i = 0; i < IRQS; i++) {
+		if (board->irq_fd[i] >= 0)
+			(void)close(board->irq_fd[i]);
+	}
+	images_close(&board->images);
 	(void)pthread_mutex_destroy(&board->lock);
 	free(board);
 	machine->board = NULL;

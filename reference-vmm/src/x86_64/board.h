@@ -6,8 +6,9 @@
 #include <vmm/superio.h>
 
 #include "../console.h"
+#include "../images.h"
 #include "../machine.h"
-#include "rtc.h"
+#include "../rtc.h"
 
 /* Where things are; the guest is told by ACPI. */
 enum {
@@ -37,8 +38,7 @@ enum {
 
 struct board {
 	struct machine *machine;
-	int kernel_fd;
-	int initrd_fd;
+	struct images images;
 	int irq_fd[IRQS];
 	struct rtc *rtc;
 	pthread_mutex_t lock; /* guards the two below */

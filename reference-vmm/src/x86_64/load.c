@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,83 +12,36 @@
 #include "../virtio.h"
 #include "board.h"
 
-/* Images. */
-
-static int open_image(const char *path, int *out_fd, struct vmm_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0)
-		return vmm_error_set(err, -errno, "%.160s: %s", path, strerror(errno));
-	*out_fd = fd;
-	return 0;
-}
-
-static struct vmm_load_source source_of(const char *path, int fd)
-{
-	struct vmm_load_source source = VMM_LOAD_SOURCE_INIT;
-
-	source.name = path;
-	source.fd = fd;
-	return source;
-}
-
 int board_open_images(struct machine *machine, struct vmm_error *err)
 {
-	const struct machine_desc *desc = machine->desc;
-	struct vmm_load_probe_result found;
-	struct vmm_load_source source;
+	struct images none = IMAGES_INIT(VMM_LOAD_ARCH_X86_64);
 	struct board *board = calloc(1, sizeof(*board));
-	int ret;
 
 	if (!board)
 		return vmm_error_set(err, -ENOMEM, "board: out of memory");
 	machine->board = board;
 	board->machine = machine;
-	board->kernel_fd = board->initrd_fd = -1;
+	board->images = none;
 	for (int i = 0; i < IRQS; i++)
 		board->irq_fd[i] = -1;
 	(void)pthread_mutex_init(&board->lock, NULL);
-
-	ret = open_image(desc->kernel, &board->kernel_fd, err);
-	if (ret < 0)
-		return ret;
-	source = source_of(desc->kernel, board->kernel_fd);
-	ret = vmm_load_probe(&source, &found, err);
-	if (ret < 0)
-		return ret;
-	if (!found.supported || found.arch != VMM_LOAD_ARCH_X86_64)
-		return vmm_error_set(err, -ENOEXEC,
-				     "%.100s: not a kernel: %s, expected x86_64",
-				     desc->kernel, found.description);
-	return desc->initrd[0] ? open_image(desc->initrd, &board->initrd_fd, err) : 0;
+	return images_open(&board->images, machine->desc, err);
 }
 
-int board_add_memory(struct machine *machine, struct vmm_mem_builder *builder,
-		     struct vmm_error *err)
+_Static_assert(VMM_LOAD_X86_RAM_RANGES <= BOARD_RAM_RANGES_MAX, "room for RAM");
+
+int board_get_ram(const struct machine *machine,
+		  struct vmm_load_range ranges[BOARD_RAM_RANGES_MAX], size_t *out_count,
+		  struct vmm_error *err)
 {
-	struct vmm_load_range ranges[VMM_LOAD_X86_RAM_RANGES];
 	uint64_t ram = machine->desc->memory & ~UINT64_C(0xfff);
-	size_t count;
-	int ret = vmm_load_x86_ram(ram, ranges, &count);
+	int ret = vmm_load_x86_ram(ram, ranges, out_count);
 
-	if (ret < 0)
-		return vmm_error_at(
-		    err, ret, 0, VMM_LOAD_X86_RAM_MAX, ram,
-		    "--memory: %llu MiB do not fit this machine: 2 MiB to 4 PiB",
-		    (unsigned long long)(ram >> 20));
-
-	for (size_t i = 0; i < count; i++) {
-		struct vmm_mem_region region = VMM_MEM_REGION_INIT;
-
-		region.gpa = ranges[i].gpa;
-		region.len = ranges[i].len;
-		region.label = "ram";
-		ret = vmm_mem_builder_add(builder, &region, err);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return ret < 0 ? vmm_error_at(
+			     err, ret, 0, VMM_LOAD_X86_RAM_MAX, ram,
+			     "--memory: %llu MiB do not fit this machine: 2 MiB to 4 PiB",
+			     (unsigned long long)(ram >> 20))
+		       : 0;
 }
 
 /* Loading. */
@@ -155,11 +107,10 @@ static int write_smbios(struct machine *machine, const struct vmm_mem *mem,
 			struct vmm_error *err)
 {
 	struct vmm_smbios_machine smbios = VMM_SMBIOS_MACHINE_INIT;
-	struct vmm_load_range ranges[VMM_LOAD_X86_RAM_RANGES];
+	struct vmm_load_range ranges[BOARD_RAM_RANGES_MAX];
 	uint8_t tables[4096];
 	size_t len;
-	int ret = vmm_load_x86_ram(machine->desc->memory & ~UINT64_C(0xfff), ranges,
-				   &smbios.memory_count);
+	int ret = board_get_ram(machine, ranges, &smbios.memory_count, err);
 
 	smbios.bios_vendor = smbios.manufacturer = "libvmm";
 	smbios.bios_version = smbios.version = VMM_VERSION;
@@ -195,25 +146,6 @@ static int write_seed(const struct vmm_mem *mem, uint64_t *out_gpa, struct vmm_e
 	return ret;
 }
 
-static int load_images(struct machine *machine, const struct vmm_mem *mem,
-		       struct vmm_load_map *map, struct vmm_load_result *kernel,
-		       struct vmm_load_range *initrd, struct vmm_error *err)
-{
-	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
-	struct vmm_load_source source;
-	int ret;
-
-	opts.arch = VMM_LOAD_ARCH_X86_64;
-	opts.map = map;
-	opts.min_gpa = machine->desc->kernel_min;
-	source = source_of(machine->desc->kernel, machine->board->kernel_fd);
-	ret = vmm_load_kernel(mem, &source, &opts, kernel, err);
-	if (ret < 0 || machine->board->initrd_fd < 0)
-		return ret;
-	source = source_of(machine->desc->initrd, machine->board->initrd_fd);
-	return vmm_load_initrd(mem, map, kernel, &source, initrd, err);
-}
-
 static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 		      struct vmm_load_x86_entry *entry, struct vmm_error *err)
 {
@@ -227,7 +159,8 @@ static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 
 	ret = vmm_load_x86_map(mem, &map, err);
 	if (ret == 0)
-		ret = load_images(machine, mem, &map, &kernel, &opts.initrd, err);
+		ret = images_load(&machine->board->images, machine->desc, mem, &map,
+				  &kernel, &opts.initrd, err);
 	if (ret == 0)
 		ret = write_acpi(machine, mem, err);
 	if (ret == 0)
