@@ -16,7 +16,7 @@ import termios
 import guests
 import tap
 
-VMM = sys.argv[1]
+VMM = os.path.abspath(sys.argv[1])
 
 
 NOBODY = 65534
