@@ -34,7 +34,7 @@ _reference_vmm() {
 	run:--vsock)
 		words= ;;
 	run:--console)
-		words=$(compgen -W 'serial virtio' -- "$current") ;;
+		words=$(compgen -W 'serial virtio none' -- "$current") ;;
 	run:--name | run:-n)
 		words= ;;
 	run:--boot-protocol)

@@ -27,7 +27,7 @@ complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l cpus -s c -x -
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l disk -s d -r -F -d 'disk image or block device; may be repeated'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l net -x -d 'network interface; may be repeated'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l vsock -x -d 'sockets between guest and host'
-complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l console -x -a 'serial virtio' -d 'which console has the input (default: serial); both are seen'
+complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l console -x -a 'serial virtio none' -d 'which console has the input (default: serial); both are seen'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l rng -d 'give the guest random numbers (virtio)'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l balloon -d 'let the guest give memory back (virtio)'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l name -s n -x -d 'be controlled by that name: see list, info, stop'

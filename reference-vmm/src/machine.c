@@ -33,9 +33,12 @@ static void on_stop_signal(void *ctx, struct vmm_event_source *source,
 static void on_suspend(void *ctx, struct vmm_event_source *source,
 		       const struct signalfd_siginfo *info)
 {
+	bool was_raw = terminal_is_raw();
+
 	terminal_restore();
 	(void)raise(SIGSTOP);
-	terminal_enter_raw();
+	if (was_raw)
+		terminal_enter_raw();
 }
 
 /* Before any thread starts: each inherits the mask, so that only the loop sees these. */

@@ -93,9 +93,11 @@ static int set_console(struct machine_desc *desc, const char *value,
 		       struct vmm_error *err)
 {
 	desc->virtio_console = strcmp(value, "virtio") == 0;
-	if (!desc->virtio_console && strcmp(value, "serial") != 0)
-		return vmm_error_set(
-		    err, -EINVAL, "--console: '%.64s' is none of serial, virtio", value);
+	desc->no_console = strcmp(value, "none") == 0;
+	if (!desc->virtio_console && !desc->no_console && strcmp(value, "serial") != 0)
+		return vmm_error_set(err, -EINVAL,
+				     "--console: '%.64s' is none of serial, virtio, none",
+				     value);
 	return 0;
 }
 
@@ -250,7 +252,7 @@ static const struct run_option table[] = {
 	  .words = true },
 	{ "vsock", 0, "cid=N,socket=PATH", "sockets between guest and host",
 	  .set = set_vsock, .words = true },
-	{ "console", 0, "serial|virtio",
+	{ "console", 0, "serial|virtio|none",
 	  "which console has the input (default: serial); both are seen",
 	  .set = set_console },
 	{ "rng", 0, NULL, "give the guest random numbers (virtio)", .set = set_rng },

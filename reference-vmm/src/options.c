@@ -162,6 +162,9 @@ static int parse_run(int argc, char **argv, struct machine_desc *desc,
 				     "--background and --dry-run: one of them");
 	if (desc->background && desc->name[0] == '\0')
 		return vmm_error_set(err, -EINVAL, "--background needs --name NAME");
+	/* A kernel that has no console shall not wait for one. */
+	if (desc->no_console && strcmp(desc->cmdline, DEFAULT_CMDLINE) == 0)
+		desc->cmdline[0] = '\0';
 	if (desc->kernel[0] == '\0')
 		return vmm_error_set(err, -EINVAL, "run needs --kernel FILE");
 	return add_root(desc, err);

@@ -72,6 +72,7 @@ struct machine_desc {
 	struct vsock_desc vsock;
 	bool rng;
 	bool virtio_console; /* has the input, beside the serial line */
+	bool no_console;     /* of any kind */
 	bool balloon;
 	char name[MACHINE_NAME_MAX + 1]; /* empty: not to be controlled */
 	/* About this run. */

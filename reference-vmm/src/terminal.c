@@ -14,6 +14,11 @@ bool terminal_is_ours(void)
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
+bool terminal_is_raw(void)
+{
+	return is_raw;
+}
+
 void terminal_restore(void)
 {
 	if (!is_raw)

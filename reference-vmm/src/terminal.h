@@ -20,6 +20,8 @@ bool terminal_is_ours(void);
 /* Enter raw mode if the terminal is ours; else do nothing. */
 void terminal_enter_raw(void);
 
+bool terminal_is_raw(void);
+
 /* Have the signals that ask a process to end do so only when the settings are restored:
  * for a program that does not take them itself. */
 void terminal_restore_at_signals(void);

@@ -190,6 +190,13 @@ the_clock_is_the_hosts_and_can_be_set() {
 	has '^fact rtc alarm rang'
 }
 
+# Nothing is said, and nobody waits for what would say it.
+without_a_console_it_boots_in_silence() {
+	boot "do=facts" --memory 256M --console none
+	ended "guest powered off"
+	[ ! -s $dir/out ] || fail "there is output"
+}
+
 # stty both ways, and a break from the terminal: SysRq h lists the keys.
 the_line_has_settings_and_breaks() {
 	# shellcheck disable=SC1003 # three octal digits stand for a byte

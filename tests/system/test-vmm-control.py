@@ -600,6 +600,18 @@ def many_use_a_console_and_none_holds_up_the_guest(directory):
         tap.equal(open_files(process), before, "open files")
 
 
+def a_machine_may_have_no_console(directory):
+    with Home(directory) as home:
+        home.background("demo", "--console", "none")
+        home.refused("has no console", "console", "demo")
+        with home.connect("demo") as client:
+            tap.contains(ask(client, b'{"command":"break"}')["error"], "has no console", "break")
+        plan = home.json("run", "--force", "--kernel", directory / "count.elf", "--console", "none",
+                         "--dry-run")
+        tap.equal(plan["cmdline"], "", "command line")
+        tap.check("serial" not in [d["name"] for d in plan["devices"]], f"{plan['devices']}")
+
+
 def statistics_tell_counts_and_times(directory):
     with Home(directory) as home:
         home.start("demo")
@@ -727,7 +739,7 @@ tap.run([a_machine_is_listed_and_described, a_paused_machine_stands_still,
          a_machine_in_the_background_that_fails_says_so, a_console_is_used_and_left,
          a_console_client_that_is_ended_leaves_the_terminal_as_it_was,
          many_use_a_console_and_none_holds_up_the_guest,
-         statistics_tell_counts_and_times, a_disk_is_made_larger, exits_are_traced,
+         a_machine_may_have_no_console, statistics_tell_counts_and_times, a_disk_is_made_larger, exits_are_traced,
          a_machine_has_no_more_rights_than_it_needs, closed_standard_descriptors_harm_no_disk,
          without_a_runtime_directory_it_is_in_tmp,
          fifty_machines_in_a_row_leave_nothing], skip_reason())

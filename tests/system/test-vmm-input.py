@@ -146,7 +146,7 @@ BAD_VALUES = {
               ("cid=2,socket=s", "cid=2 makes no sense"), ("socket=s", "needs cid"),
               ("cid=3,socket=" + "x" * 97, "longer than 96"),
               ("cid=3,socket=none/s", "none/s", 1)],
-    "console": [("vga", "none of serial, virtio"), ("", "none of serial, virtio")],
+    "console": [("vga", "none of serial, virtio, none"), ("", "none of serial, virtio")],
     "name": [("", "is not empty"), ("a/b", "'a/b' is no machine's name"),
              (".a", "no machine's name"), ("..", "no machine's name"), ("-a", "no machine's name"),
              ("a b", "no machine's name"), ("a:b", "no machine's name"),

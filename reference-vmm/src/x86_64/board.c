@@ -163,7 +163,7 @@ static int add_devices(struct board *board)
 	if (ret == 0)
 		ret = vmm_bus_add(ports, POWER_PORT, VMM_SIO_POWER_PORTS, &power_bus_ops,
 				  board);
-	if (ret == 0)
+	if (ret == 0 && board->machine->console)
 		ret = vmm_bus_add(ports, COM1_PORT, VMM_SIO_SERIAL_PORTS,
 				  &console_bus_ops, board->machine->console);
 	return ret;
@@ -187,8 +187,9 @@ int board_add_devices(struct machine *machine, struct vmm_error *err)
 		ret = machine_add_irq(machine, irq_gsi[i], &board->irq_fd[i]);
 	if (ret < 0)
 		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
-	ret = console_new(&machine->outcome, board->irq_fd[IRQ_COM1], &machine->console,
-			  err);
+	if (!machine->desc->no_console)
+		ret = console_new(&machine->outcome, board->irq_fd[IRQ_COM1],
+				  &machine->console, err);
 	if (ret < 0)
 		return ret;
 	ret = add_devices(board);
@@ -202,13 +203,13 @@ const struct board_part *board_get_parts(const struct machine *machine, size_t *
 		{ "keyboard", true, I8042_PORT, I8042_PORTS, KEYBOARD_GSI },
 		{ "mouse", true, I8042_PORT, I8042_PORTS, MOUSE_GSI },
 		{ "clock", true, RTC_PORT, VMM_SIO_CMOS_PORTS, RTC_GSI },
-		{ "serial", true, COM1_PORT, VMM_SIO_SERIAL_PORTS, COM1_GSI },
 		{ "power", true, POWER_PORT, VMM_SIO_POWER_PORTS, POWER_BUTTON_GSI },
 		{ "I/O APIC (KVM)", false, 0xfec00000, 0x1000, -1 },
 		{ "local APIC (KVM)", false, 0xfee00000, 0x1000, -1 },
+		{ "serial", true, COM1_PORT, VMM_SIO_SERIAL_PORTS, COM1_GSI },
 	};
 
-	*out_count = sizeof(parts) / sizeof(parts[0]);
+	*out_count = sizeof(parts) / sizeof(parts[0]) - (machine->console ? 0 : 1);
 	return parts;
 }
 
@@ -231,7 +232,7 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 
 int board_start(struct machine *machine, struct vmm_error *err)
 {
-	return console_start(machine->console, err);
+	return machine->console ? console_start(machine->console, err) : 0;
 }
 
 void board_pause_cpu(struct vmm_kvm_vcpu *vcpu)

@@ -86,7 +86,7 @@ static int write_acpi(struct machine *machine, const struct vmm_mem *mem,
 	acpi.power_button_gsi = POWER_BUTTON_GSI;
 	acpi.s5_type = VMM_SIO_POWER_S5;
 	acpi.uarts = &uart;
-	acpi.uart_count = 1;
+	acpi.uart_count = machine->console ? 1 : 0;
 	acpi.virtio_mmio = windows;
 	acpi.virtio_mmio_count = describe_virtio(machine->virtio, windows);
 
