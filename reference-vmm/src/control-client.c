@@ -304,12 +304,16 @@ bool client_get_words(size_t index, struct client_words *out)
 
 static void print_help(const struct client_command *command)
 {
-	printf("Usage: reference-vmm %s%s [--json]\n\n%s\n\n", command->word,
-	       command->usage, command->help);
+	bool has_json = command->run != run_console;
+
+	printf("Usage: reference-vmm %s%s%s\n\n%s\n\n", command->word, command->usage,
+	       has_json ? " [--json]" : "", command->help);
 	if (command->has_timeout)
 		printf("  --timeout S    seconds the guest has to power off, 0 to %d\n",
 		       CONTROL_STOP_SECONDS_MAX);
-	printf("  --json         print JSON, one line\n  -h, --help     print this\n\n"
+	if (has_json)
+		printf("  --json         print JSON, one line\n");
+	printf("  -h, --help     print this\n\n"
 	       "Example: reference-vmm %s\n\n"
 	       "Exit status: 0 when it is done; 1 when there is no such machine or it "
 	       "refuses;\n2 for a wrong command line.\n",
@@ -347,6 +351,8 @@ static int parse_options(const struct client_command *command, int argc, char **
 	       (letter = getopt_long(argc, argv, ":hn:", longs, NULL)) != -1) {
 		if (letter == 'h')
 			ret = 1;
+		else if (letter == 'j' && command->run == run_console)
+			ret = vmm_error_set(err, -EINVAL, "console has no --json");
 		else if (letter == 'j')
 			args->json = true;
 		else if (letter == 'n' && !command->takes[0])

@@ -23,11 +23,9 @@ int exit_trace_open(const char *path, struct exit_trace **out, struct vmm_error 
 	if (!trace)
 		return vmm_error_set(err, -ENOMEM, "--trace-exits: out of memory");
 	/* A line is one write, so that those of several vCPUs do not mix. */
-	if (strcmp(path, "-") == 0)
-		trace->fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-	else
-		trace->fd = open(
-		    path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	trace->fd =
+	    open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		 0600);
 	if (trace->fd < 0) {
 		free(trace);
 		return vmm_error_set(err, -errno, "%.160s: %s", path, strerror(errno));

@@ -7,7 +7,8 @@
 /* A line for each time a vCPU leaves the guest: when, and why. */
 struct exit_trace;
 
-/* @path: a file, made if need be and added to; - is standard error. */
+/* @path: a file, made if need be and added to. One that cannot take a line at once, as a
+ * pipe, loses it: a vCPU does not wait. */
 int exit_trace_open(const char *path, struct exit_trace **out, struct vmm_error *err);
 
 /* NULL is allowed. */

@@ -662,6 +662,13 @@ def exits_are_traced(directory):
         tap.contains(lines[0], "cpu 0: io in port 0x3fd", "first line")
         tap.contains(lines[0], "size 1, count 1: 60", "first line")
         tap.contains(lines[-1], "io out port 0x600, size 1, count 1: 34", "last line")
+        # A reader that does not read holds up nobody.
+        os.mkfifo(directory / "fifo")
+        reader = os.open(directory / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        process = home.start("demo", "--trace-exits", directory / "fifo")
+        home.done("kill", "demo")
+        tap.equal(process.wait(10), 0, "status")
+        os.close(reader)
         home.refused("Is a directory", "run", "--force", "--kernel", kernel, "--trace-exits",
                      directory)
 
