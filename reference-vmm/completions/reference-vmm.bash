@@ -66,7 +66,7 @@ _reference_vmm_word() {
 	info:*)
 		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
 	console:-*)
-		words=$(compgen -W '--json --help' -- "$current") ;;
+		words=$(compgen -W '--help' -- "$current") ;;
 	console:*)
 		words=$(compgen -W "$(reference-vmm list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$current") ;;
 	pause:-*)

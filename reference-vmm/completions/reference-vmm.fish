@@ -59,4 +59,4 @@ complete -c reference-vmm -n __fish_use_subcommand -a resize-disk -d 'make a dis
 complete -c reference-vmm -n '__fish_seen_subcommand_from resize-disk' -a '(__reference_vmm_running)'
 complete -c reference-vmm -n __fish_use_subcommand -a stats -d 'tell what a machine has done so far'
 complete -c reference-vmm -n '__fish_seen_subcommand_from stats' -a '(__reference_vmm_running)'
-complete -c reference-vmm -n '__fish_seen_subcommand_from list info console pause resume stop kill balloon resize-disk stats' -l json -d 'print JSON'
+complete -c reference-vmm -n '__fish_seen_subcommand_from list info pause resume stop kill balloon resize-disk stats' -l json -d 'print JSON'

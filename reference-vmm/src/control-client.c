@@ -278,6 +278,12 @@ static const struct client_command commands[] = {
 
 /* Reading the command line. */
 
+/* A console's bytes are what they are. */
+static bool has_json(const struct client_command *command)
+{
+	return command->run != run_console;
+}
+
 const struct client_command *client_find(const char *word)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -293,25 +299,26 @@ bool client_get_words(size_t index, struct client_words *out)
 
 	if (index >= sizeof(commands) / sizeof(commands[0]))
 		return false;
-	*out = (struct client_words){ command->word,
-				      command->usage,
-				      command->help,
-				      command->example,
-				      command->takes[0] != '\0',
-				      command->has_timeout };
+	*out = (struct client_words){
+		.word = command->word,
+		.usage = command->usage,
+		.help = command->help,
+		.example = command->example,
+		.takes_name = command->takes[0] != '\0',
+		.has_timeout = command->has_timeout,
+		.has_json = has_json(command),
+	};
 	return true;
 }
 
 static void print_help(const struct client_command *command)
 {
-	bool has_json = command->run != run_console;
-
 	printf("Usage: reference-vmm %s%s%s\n\n%s\n\n", command->word, command->usage,
-	       has_json ? " [--json]" : "", command->help);
+	       has_json(command) ? " [--json]" : "", command->help);
 	if (command->has_timeout)
 		printf("  --timeout S    seconds the guest has to power off, 0 to %d\n",
 		       CONTROL_STOP_SECONDS_MAX);
-	if (has_json)
+	if (has_json(command))
 		printf("  --json         print JSON, one line\n");
 	printf("  -h, --help     print this\n\n"
 	       "Example: reference-vmm %s\n\n"
@@ -351,8 +358,9 @@ static int parse_options(const struct client_command *command, int argc, char **
 	       (letter = getopt_long(argc, argv, ":hn:", longs, NULL)) != -1) {
 		if (letter == 'h')
 			ret = 1;
-		else if (letter == 'j' && command->run == run_console)
-			ret = vmm_error_set(err, -EINVAL, "console has no --json");
+		else if (letter == 'j' && !has_json(command))
+			ret = vmm_error_set(err, -EINVAL, "%s has no --json",
+					    command->word);
 		else if (letter == 'j')
 			args->json = true;
 		else if (letter == 'n' && !command->takes[0])

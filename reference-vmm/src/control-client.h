@@ -23,6 +23,7 @@ struct client_words {
 	const char *example;
 	bool takes_name;
 	bool has_timeout;
+	bool has_json;
 };
 
 /* Whether there is a command of that number. */

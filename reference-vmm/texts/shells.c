@@ -48,8 +48,9 @@ static void bash_values(const struct run_option *option)
 /* Options of a command for running machines, and the names of these. */
 static void bash_command(const struct client_words *words)
 {
-	printf("\t%s:-*)\n\t\twords=$(compgen -W '--json --help%s' -- \"$current\") ;;\n",
-	       words->word, words->has_timeout ? " --timeout" : "");
+	printf("\t%s:-*)\n\t\twords=$(compgen -W '%s--help%s' -- \"$current\") ;;\n",
+	       words->word, words->has_json ? "--json " : "",
+	       words->has_timeout ? " --timeout" : "");
 	if (words->takes_name)
 		printf("\t%s:*)\n\t\twords=$(compgen -W \"$(" RUNNING
 		       ")\" -- \"$current\") ;;\n",
@@ -149,11 +150,10 @@ void texts_zsh(void)
 	printf("\t\t\t'(-h --help)'{-h,--help}'[print help]' \\\n"
 	       "\t\t\t'1:machine file:_reference_vmm_files' ;;\n");
 	for (size_t i = 0; client_get_words(i, &words); i++)
-		printf(
-		    "\t%s)\n\t\t_arguments '--json[print JSON]' '--help[print help]'%s%s "
-		    ";;\n",
-		    words.word, words.has_timeout ? " '--timeout=[seconds]:S:'" : "",
-		    words.takes_name ? " '1:machine:_reference_vmm_running'" : "");
+		printf("\t%s)\n\t\t_arguments %s'--help[print help]'%s%s ;;\n",
+		       words.word, words.has_json ? "'--json[print JSON]' " : "",
+		       words.has_timeout ? " '--timeout=[seconds]:S:'" : "",
+		       words.takes_name ? " '1:machine:_reference_vmm_running'" : "");
 	printf("\tesac\n}\n\n_reference_vmm \"$@\"\n");
 }
 
@@ -220,7 +220,9 @@ void texts_fish(void)
 	for (size_t i = 0; client_get_words(i, &words); i++)
 		fish_command(&words);
 	printf("complete -c reference-vmm -n '__fish_seen_subcommand_from ");
-	for (size_t i = 0; client_get_words(i, &words); i++)
-		printf("%s%s", i > 0 ? " " : "", words.word);
+	for (size_t i = 0; client_get_words(i, &words); i++) {
+		if (words.has_json)
+			printf("%s%s", i > 0 ? " " : "", words.word);
+	}
 	printf("' -l json -d 'print JSON'\n");
 }
