@@ -169,6 +169,8 @@ def mistakes_are_one_line_and_status_2(directory):
                        (["--memory", "1", "--", "true"], "--memory"),
                        (["--timeout", "-1", "--", "true"], "-1"),
                        (["--native", "--nested", "--", "true"], "--nested"),
+                       (["--native", "--icount", "--", "true"], "--icount"),
+                       (["--icount", "--cpus", "2", "--", "true"], "--icount"),
                        (["true"], "true"),
                        ([], "no command")):
         status, out, err = run(*argv)
@@ -287,6 +289,22 @@ def the_native_runner_keeps_the_time_limit(_):
         expect_nothing_left()
 
 
+def a_clock_of_instructions_repeats_and_never_waits(_):
+    """Two loops, the second ten times as long, and a sleep beyond the time limit."""
+    script = ("now() { awk '{print int($1 * 100)}' /proc/uptime; }\n"
+              "loop() { i=0; while [ $i -lt $1 ]; do i=$((i + 1)); done; }\n"
+              "a=$(now); loop 10000; b=$(now); loop 100000; c=$(now); sleep 600; d=$(now)\n"
+              "echo $((b - a)) $((c - b)) $((d - c))")
+    runs = [run("--icount", "--timeout", "120", "--", "sh", "-c", script) for _ in range(2)]
+    for status, out, err in runs:
+        expect((status, err), (0, b""), out)
+    (short, long, slept), (_, again, _) = (map(int, out.split()) for _, out, _ in runs)
+    print(f"# {short} {long} {again} {slept} hundredths")
+    assert abs(long - again) <= max(2, long // 50), f"{long} and {again} for the same"
+    assert long > 5 * short, f"{short} and {long} for ten times as much"
+    assert 60000 <= slept < 60100, f"ten minutes took {slept / 100} s in there"
+
+
 def aarch64_runs_where_its_qemu_is(_):
     if not shutil.which("qemu-system-aarch64"):
         raise Skip("no qemu-system-aarch64: tools/deps arm64 installs it")
@@ -316,6 +334,7 @@ TESTS = (
     killing_the_harness_kills_the_machine,
     native_follows_the_probe,
     the_native_runner_keeps_the_time_limit,
+    a_clock_of_instructions_repeats_and_never_waits,
     aarch64_runs_where_its_qemu_is,
     nothing_is_left_running,
 )

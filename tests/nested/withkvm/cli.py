@@ -18,7 +18,7 @@ from .session import Session
 from .terminal import Terminal, usable
 
 USAGE = """with-kvm [--native|--nested|--auto] [--arch ARCH] [--cpus N] [--memory MIB]
-                [--timeout S] [--file HOST[:GUEST]]... -- COMMAND [ARG...]
+                [--icount] [--timeout S] [--file HOST[:GUEST]]... -- COMMAND [ARG...]
        with-kvm --print-kernel|--print-busybox|--print-modules [--arch ARCH]
        with-kvm --print-kernel --flavour generic [--arch ARCH]
        with-kvm --probe | --update [--arch ARCH]"""
@@ -57,6 +57,8 @@ def parser():
                       help="of the nested machine (1)")
     made.add_argument("--memory", type=number(int, 256, 1 << 20), default=1536,
                       metavar="MIB", help="of the nested machine (1536)")
+    made.add_argument("--icount", action="store_true",
+                      help="the nested machine's clock counts instructions; implies --nested")
     made.add_argument("--timeout", type=number(float, 0.1, 1e6), default=120, metavar="S",
                       help="seconds for everything (120); then exit status 124")
     made.add_argument("--file", action="append", default=[], metavar="HOST[:GUEST]",
@@ -91,6 +93,10 @@ def parse(argv):
         raise UsageError("the command's name is empty")
     if options.flavour != "cloud" and options.task != "print-kernel":
         raise UsageError("--flavour goes with --print-kernel")
+    if options.icount and options.mode == "native":
+        raise UsageError("--icount needs the nested machine: it does not go with --native")
+    if options.icount and options.cpus > 1:
+        raise UsageError("--icount counts for one CPU: it does not go with --cpus")
     options.files = [split_file(text) for text in options.file]
     return options, command
 
@@ -124,7 +130,7 @@ def do_task(options):
 def choose_native(options):
     """Decide where to run; a file under another name needs the nested machine."""
     renamed = [host for host, guest in options.files if host != guest]
-    if options.mode == "nested" or (options.mode == "auto" and renamed):
+    if options.mode == "nested" or options.icount or (options.mode == "auto" and renamed):
         return False
     if renamed:
         raise UsageError(f"--native cannot show {renamed[0]} under another name")
@@ -166,7 +172,8 @@ def run_nested(options, command):
     payload.add_command(command)
     kind = stdin_kind()
     terminal = Terminal(0) if kind == "tty" else None
-    machine = Machine(options.arch, packages, options.cpus, options.memory, bool(terminal))
+    machine = Machine(options.arch, packages, options.cpus, options.memory, bool(terminal),
+                      options.icount)
     session = Session(machine, terminal)
     try:
         config = l1_config(kind, terminal, machine)

@@ -26,6 +26,10 @@ KERNEL = {
     "x86_64": "console=ttyS0 reboot=t tsc=reliable no_timer_check",
     "aarch64": "console=ttyAMA0",
 }
+# Virtual time is instructions executed, one nanosecond each, and an idle machine goes on
+# to its next timer at once: what a clock in there says does not depend on this machine.
+ICOUNT = "shift=0,sleep=off"
+ICOUNT_TSC_KHZ = 1000000
 X86_HZ = 250  # of Debian's kernels, for lpj: measuring it takes long on a busy host
 # Of the security modules only the one that a VMM itself may use.
 KERNEL_ALWAYS = "quiet panic=-1 nokaslr mitigations=off audit=0 lsm=landlock cryptomgr.notests"
@@ -40,12 +44,13 @@ TTY_BUFFER = 4 * MIB
 class Machine:
     """A running QEMU and our ends of its channels."""
 
-    def __init__(self, arch, packages, cpus, memory, tty):
+    def __init__(self, arch, packages, cpus, memory, tty, icount):
         self._arch = arch
         self._packages = packages
         self._cpus = cpus
         self._memory = memory
         self._tty = tty
+        self._icount = icount
         self._rate = tsc.Rate()
         self.channels = {}
         self.child = None
@@ -91,8 +96,10 @@ class Machine:
         return far_ends
 
     def _common(self, image):
-        return [
-            "-accel", "tcg,thread=multi", "-smp", str(self._cpus), "-m", str(self._memory),
+        # Counting instructions needs one thread for all processors.
+        clock = ["-icount", ICOUNT] if self._icount else []
+        return clock + [
+            "-accel", "tcg,thread=" + ("single" if self._icount else "multi"), "-smp", str(self._cpus), "-m", str(self._memory),
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", self._packages.kernel, "-initrd", f"/proc/self/fd/{image}",
             "-append", self._kernel_arguments(),
@@ -100,7 +107,8 @@ class Machine:
 
     def _kernel_arguments(self):
         words = [KERNEL[self._arch], KERNEL_ALWAYS]
-        if self._arch == "x86_64" and (khz := self._rate.khz()):
+        khz = ICOUNT_TSC_KHZ if self._icount else self._rate.khz()
+        if self._arch == "x86_64" and khz:
             words.append(f"tsc_early_khz={khz} lpj={khz * 1000 // X86_HZ}")
         return " ".join(words)
 
