@@ -6,7 +6,10 @@
 #include "cpuid.h"
 #include "internal.h"
 
-/* A kernel that wants more than this does not get it. */
+/* As many as Linux has at all (KVM_MAX_CPUID_ENTRIES). A kernel that finds the room too
+ * small has done all its work by then: on a host whose own CPUID is emulated that is most
+ * of a millisecond. One that wants more than the most does not get it. */
+#define GROW_FIRST 256u
 #define GROW_MAX 65536u
 
 static struct kvm_cpuid2 *new_table(uint32_t capacity)
@@ -131,7 +134,7 @@ static int get_growing(const struct kvm_sys *sys, int fd, unsigned long request,
 {
 	int ret = -E2BIG;
 
-	for (uint32_t room = 64; ret == -E2BIG && room <= GROW_MAX; room *= 2) {
+	for (uint32_t room = GROW_FIRST; ret == -E2BIG && room <= GROW_MAX; room *= 2) {
 		struct vmm_kvm_x86_cpuid *cpuid = NULL;
 
 		ret = new_list(room, &cpuid);
