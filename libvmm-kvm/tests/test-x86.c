@@ -689,9 +689,38 @@ static void the_probe_believes_only_the_right_result(void **state)
 		assert_int_equal(fake_leaks(), 1);
 		if (fake.calls < n)
 			break;
-		/* Only the question for the number of slots may fail. */
-		assert_int_equal(ret, fake.calls > n && n == 2 ? 0 : -EIO);
+		/* Only the two files of modules, opened and read, and the question for
+		 * the number of slots may fail. */
+		assert_int_equal(ret, fake.calls > n && (n <= 4 || n == 6) ? 0 : -EIO);
 	}
+	vmm_kvm_close(kvm);
+}
+
+static void the_probe_believes_a_live_hardware_module(void **state)
+{
+	static const struct {
+		const char *text;
+		bool live;
+	} files[] = { { "live\n", true },    { "coming\n", false }, { "going\n", false },
+		      { "live", false },     { "lives", false },    { "", false },
+		      { "live\nmore", true } };
+	struct vmm_kvm *kvm = NULL;
+
+	fake_reset();
+	assert_int_equal(kvm_open_at(&fake_sys, NULL, &kvm, NULL), 0);
+	fake.answer = answer_probe;
+	probe_answer = 0;
+	probe_reason = VMM_KVM_EXIT_SHUTDOWN; /* what the guest would say */
+	for (size_t i = 0; i < VMM_ARRAY_LEN(files); i++) {
+		fake_file = (const uint8_t *)files[i].text;
+		fake_file_len = strlen(files[i].text);
+		probe_runs = 0;
+		assert_int_equal(vmm_kvm_probe_linux(kvm, NULL),
+				 files[i].live ? 0 : -EOPNOTSUPP);
+		assert_int_equal(probe_runs, files[i].live ? 0 : 1);
+		assert_int_equal(fake_leaks(), 1);
+	}
+	fake_file_len = 0;
 	vmm_kvm_close(kvm);
 }
 
@@ -715,6 +744,7 @@ int main(void)
 		cmocka_unit_test(other_interfaces_go_through),
 		cmocka_unit_test(thin_calls_ask_what_they_are_named_after),
 		cmocka_unit_test(the_probe_believes_only_the_right_result),
+		cmocka_unit_test(the_probe_believes_a_live_hardware_module),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

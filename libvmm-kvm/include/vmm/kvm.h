@@ -131,7 +131,8 @@ VMM_API uint64_t vmm_kvm_get_default_vm_type(const struct vmm_kvm *kvm);
  * A KVM without hardware virtualisation runs guests by emulating their instructions
  * one by one, and its emulator knows only some of them: small bare-metal guests run, a
  * Linux kernel stops at the first instruction that is missing. The node, the API version
- * and the capabilities do not tell. So this runs a few such instructions in a VM of its
+ * and the capabilities do not tell. Where KVM's module for AMD's or Intel's virtualisation
+ * is loaded, that is the answer; else this runs a few such instructions in a VM of its
  * own, for two seconds at most (a few milliseconds as a rule).
  *
  * It uses the last real-time signal (SIGRTMAX) of the calling thread meanwhile.
