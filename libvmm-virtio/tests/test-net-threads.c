@@ -146,8 +146,9 @@ static void a_reset_in_the_middle_of_traffic_is_safe(void **state)
 		assert_int_equal(rig_climb(&r, BASIC), 0xf);
 	}
 	__atomic_store_n(&w.stop, 1, __ATOMIC_RELEASE);
+	/* The peer may be behind, whether it sent something back or not. */
 	while (send(fds[0], "", 1, 0) != 1)
-		assert_true(recv(fds[0], r.sent[0].bytes, 2048, MSG_DONTWAIT) > 0);
+		(void)!recv(fds[0], r.sent[0].bytes, 2048, MSG_DONTWAIT);
 	assert_int_equal(pthread_join(peer, NULL), 0);
 	stop(&r, fds, &w);
 }
