@@ -13,7 +13,7 @@ static int not_live(const struct vmm_virtq *q)
 int virtq_die(struct vmm_virtq *q)
 {
 	if (!q->broken)
-		q->stats.broken++;
+		virtq_add(&q->broken_n, 1);
 	q->broken = true;
 	q->live = false;
 	return -ENOTRECOVERABLE;
@@ -107,7 +107,7 @@ int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone
 
 	virtq_log_drop(q);
 	virtq_slot_fill(q, head, descs, redone, 0);
-	q->malformed++;
+	virtq_add(&q->malformed, 1);
 	finish(q, &used, 1);
 	return why;
 }
@@ -153,7 +153,7 @@ int vmm_virtq_undo_pop(struct vmm_virtq *q, uint64_t token)
 	/* A repeated chain goes back to the list that keeps its head from being offered.
 	 */
 	slot->state = slot->redone ? SLOT_TAKEN : SLOT_FREE;
-	q->popped--;
+	virtq_add(&q->popped, UINT64_MAX);
 	if (slot->redone) {
 		q->redo_pos--;
 	} else if (!q->packed) {
@@ -188,6 +188,7 @@ int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
 		return ret;
 	if (VIRTQ_UNLIKELY(len > slot->writable))
 		return -EINVAL;
+	virtq_add(&q->used, 1);
 	if (VIRTQ_UNLIKELY(!q->plain))
 		return q->packed_plain ? virtq_packed_put_one(q, slot, token, len)
 				       : finish_one(q, token, len);
@@ -222,6 +223,7 @@ int vmm_virtq_add_used_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems
 		return ret;
 	}
 
+	virtq_add(&q->used, n);
 	finish(q, elems, n);
 	return 0;
 }
@@ -288,14 +290,17 @@ static inline bool packed_wants_interrupt(const struct vmm_virtq *q, uint64_t ad
 bool vmm_virtq_needs_notification(struct vmm_virtq *q)
 {
 	uint64_t added = q->used_total - q->used_signalled;
+	bool wants;
 
 	if (VIRTQ_UNLIKELY(!q->live || added == 0))
 		return false;
 	q->used_signalled = q->used_total;
 	/* What was used must be visible before we look at whether the driver waits. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return q->packed ? packed_wants_interrupt(q, added)
-			 : split_wants_interrupt(q, added);
+	wants = q->packed ? packed_wants_interrupt(q, added)
+			  : split_wants_interrupt(q, added);
+	virtq_add(wants ? &q->interrupts : &q->suppressed, 1);
+	return wants;
 }
 
 void vmm_virtq_break(struct vmm_virtq *q)

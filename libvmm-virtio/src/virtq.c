@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "tell.h"
 #include "virtq-setup.h"
 #include "virtq.h"
 
@@ -212,7 +213,7 @@ int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
 
 	set_parts(q, parts);
 	q->config = c;
-	q->num = c.num;
+	__atomic_store_n(&q->num, c.num, __ATOMIC_RELAXED);
 	q->mem = mem;
 	start_region(q);
 	q->packed = c.features & VMM_VIRTIO_F_RING_PACKED;
@@ -229,24 +230,14 @@ int vmm_virtq_enable(struct vmm_virtq *q, const struct vmm_mem *mem,
 	return 0;
 }
 
-/* What is counted since the last reset follows from where the queue is. */
-static struct vmm_virtq_stats count(const struct vmm_virtq *q)
-{
-	struct vmm_virtq_stats stats = q->stats;
-
-	stats.popped += q->popped - q->malformed;
-	stats.used += q->popped - q->malformed - virtq_count_inflight(q);
-	stats.malformed += q->malformed;
-	return stats;
-}
-
 void vmm_virtq_reset(struct vmm_virtq *q)
 {
-	struct vmm_virtq blank = { .max = q->max, .epoch = q->epoch, .stats = count(q) };
-
 	virtq_log_mark_all(q);
 	release(q);
-	*q = blank;
+	memset(&q->used_total, 0, sizeof(*q) - offsetof(struct vmm_virtq, used_total));
+	__atomic_store_n(&q->popped, q->used + q->malformed, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->num, 0, __ATOMIC_RELAXED);
+	q->oldest = q->popped;
 }
 
 int vmm_virtq_set_mem(struct vmm_virtq *q, const struct vmm_mem *mem)
@@ -310,13 +301,35 @@ uint32_t vmm_virtq_get_num(const struct vmm_virtq *q)
 	return q->num;
 }
 
-void vmm_virtq_get_stats(const struct vmm_virtq *q, struct vmm_virtq_stats *out)
+static uint64_t look(const uint64_t *at)
 {
-	struct vmm_virtq_stats stats = count(q);
-	size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
 
-	if (size < sizeof(stats.size))
-		return;
-	stats.size = out->size;
-	memcpy(out, &stats, size);
+/* Taken one after another while the queue goes on: what is in flight is at least not
+ * below 0, nor more than the queue holds. */
+static uint32_t look_inflight(const struct vmm_virtq *q)
+{
+	uint32_t num = __atomic_load_n(&q->num, __ATOMIC_RELAXED);
+	uint64_t done = look(&q->used) + look(&q->malformed);
+	uint64_t popped = look(&q->popped);
+
+	if (popped <= done)
+		return 0;
+	return popped - done < num ? (uint32_t)(popped - done) : num;
+}
+
+void vmm_virtq_get_counters(const struct vmm_virtq *q, struct vmm_virtq_counters *out)
+{
+	struct vmm_virtq_counters c = {
+		.used = look(&q->used),
+		.interrupts = look(&q->interrupts),
+		.suppressed = look(&q->suppressed),
+		.malformed = look(&q->malformed),
+		.broken = look(&q->broken_n),
+		.inflight = look_inflight(q),
+		.num = __atomic_load_n(&q->num, __ATOMIC_RELAXED),
+	};
+
+	tell_caller(out, out->size, &c, sizeof(c));
 }

@@ -4,11 +4,15 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include <vmm/virtq.h>
 
 #define VIRTQ_LIKELY(x) __builtin_expect(!!(x), 1)
 #define VIRTQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define VIRTQ_LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
 #if defined(__SANITIZE_THREAD__)
 #define VIRTQ_TSAN 1
@@ -65,18 +69,53 @@ struct virtq_slot {
 	uint32_t writable;
 	/* Length to report, once done. */
 	uint32_t len;
-	/* Which pop it was. */
-	uint32_t pos;
-	/* Ring slots (packed) that the chain takes. */
-	uint16_t descs;
-	uint8_t state;
-	/* Handed out from the list of a restored snapshot. */
-	bool redone;
+	union {
+		struct {
+			/* Which pop it was. */
+			uint32_t pos;
+			/* Ring slots (packed) that the chain takes. */
+			uint16_t descs;
+			uint8_t state;
+			/* Handed out from the list of a restored snapshot. */
+			bool redone;
+		};
+		/* All of it in one store: a fence waits for each. */
+		uint64_t what;
+	};
 };
+
+static inline uint64_t virtq_inflight(uint32_t pos, uint16_t descs, bool redone)
+{
+	uint64_t p = pos, d = descs, s = SLOT_INFLIGHT, r = redone;
+
+	return VIRTQ_LITTLE ? p | d << 32 | s << 48 | r << 56
+			    : p << 32 | d << 16 | s << 8 | r;
+}
 
 struct virtq_log;
 
 struct vmm_virtq {
+	/* Any thread may read the numbers here, which whoever owns the queue writes by
+	 * virtq_add(). A reset leaves them alone but where they say so. */
+	uint64_t malformed;
+	uint64_t broken_n;
+	uint64_t interrupts;
+	uint64_t suppressed;
+	uint32_t max;
+	uint32_t epoch;
+	/* 0 while not enabled. */
+	uint32_t num;
+	/* Number of the next pop; a reset takes those in flight out, so that it is always
+	 * what was used or malformed and what is in flight. */
+	uint64_t popped;
+	uint64_t used;
+
+	/* All from here on is 0 after a reset. Used entries (packed: slots) written in all, of
+	 * which used.idx is the low 16 bits; and what that was when the driver was last
+	 * considered. */
+	uint64_t used_total;
+	uint64_t used_signalled;
+
 	/* Enabled and not broken. */
 	bool live;
 	bool enabled;
@@ -98,11 +137,6 @@ struct vmm_virtq {
 	uint16_t avail_seen;
 	/* Packed: slot to write next. */
 	uint16_t used_slot;
-	uint32_t num;
-	/* Used entries (packed: slots) written in all, of which used.idx is the low 16
-	 * bits; and what that was when the driver was last considered. */
-	uint64_t used_total;
-	uint64_t used_signalled;
 	/* Packed: slots popped in all, of which `used_total` were given back. */
 	uint64_t taken;
 
@@ -118,13 +152,10 @@ struct vmm_virtq {
 	/* Heads by pop number, a power of two of them. */
 	uint16_t *order;
 	uint32_t order_mask;
-	/* Number of the next pop, and of the oldest chain not given back (IN_ORDER). */
-	uint64_t popped;
+	/* Of the oldest pop that was not given back (IN_ORDER). */
 	uint64_t oldest;
 	/* Held back by IN_ORDER. */
 	uint32_t held;
-	uint32_t epoch;
-	uint64_t malformed;
 
 	/* Chains of a restored snapshot that are to be handed out again. */
 	uint16_t *redo;
@@ -141,11 +172,15 @@ struct vmm_virtq {
 	 * which sends each writable buffer to virtq_seg_slow(), where it is noted. */
 	struct virtq_log *log;
 
-	uint32_t max;
 	struct vmm_virtq_config config;
-	/* Of the time before the last reset, but for `broken`. */
-	struct vmm_virtq_stats stats;
 };
+
+/* A plain load and a plain store, for whoever owns the queue: the others see each number
+ * whole. */
+static inline void virtq_add(uint64_t *to, uint64_t n)
+{
+	__atomic_store_n(to, *to + n, __ATOMIC_RELAXED);
+}
 
 /* A walk in progress. */
 struct virtq_walk {
@@ -321,11 +356,8 @@ static inline void virtq_slot_plain(struct vmm_virtq *q, uint16_t head, uint16_t
 
 	/* Its len is only looked at once it is done. */
 	slot->writable = (uint32_t)room;
-	slot->pos = (uint32_t)q->popped;
-	slot->descs = descs;
-	slot->state = SLOT_INFLIGHT;
-	slot->redone = redone;
-	q->popped++;
+	slot->what = virtq_inflight((uint32_t)q->popped, descs, redone);
+	virtq_add(&q->popped, 1);
 }
 
 static inline void virtq_slot_fill(struct vmm_virtq *q, uint16_t head, uint16_t descs,
@@ -352,6 +384,23 @@ static inline __attribute__((always_inline)) void virtq_take(
 	virtq_slot_fill(q, head, descs, redone, w->writable_len);
 }
 
+/* What stands behind readable_n, in one store, as of a slot. */
+static inline void virtq_set_tail(struct vmm_virtq_chain *chain, uint32_t writable_n,
+				  uint16_t head)
+{
+	uint64_t n = writable_n, h = head;
+	uint64_t tail = VIRTQ_LITTLE ? n | h << 32 : n << 32 | h << 16;
+
+	_Static_assert(offsetof(struct vmm_virtq_chain, head) ==
+			   offsetof(struct vmm_virtq_chain, writable_n) + 4,
+		       "no gap in front of head");
+	_Static_assert(sizeof(struct vmm_virtq_chain) ==
+			   offsetof(struct vmm_virtq_chain, writable_n) + 8,
+		       "head and reserved_ come last");
+	memcpy((uint8_t *)chain + offsetof(struct vmm_virtq_chain, writable_n), &tail,
+	       sizeof(tail));
+}
+
 /* The same for one direct buffer, whose address is in the chain already. */
 static inline __attribute__((always_inline)) void virtq_take_one(
     struct vmm_virtq *q, struct vmm_virtq_chain *chain, uint16_t head, uint64_t len,
@@ -362,9 +411,7 @@ static inline __attribute__((always_inline)) void virtq_take_one(
 	chain->readable_len = write ? 0 : len;
 	chain->writable_len = write ? len : 0;
 	chain->readable_n = !write;
-	chain->writable_n = write != 0;
-	chain->head = head;
-	chain->reserved_ = 0;
+	virtq_set_tail(chain, write != 0, head);
 	virtq_slot_plain(q, head, 1, false, write ? len : 0);
 }
 

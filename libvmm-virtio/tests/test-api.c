@@ -26,7 +26,7 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtq_config), 48);
 	assert_int_equal(sizeof(struct vmm_virtq_chain), 48);
 	assert_int_equal(sizeof(struct vmm_virtq_used), 16);
-	assert_int_equal(sizeof(struct vmm_virtq_stats), 40);
+	assert_int_equal(sizeof(struct vmm_virtq_counters), 56);
 	assert_int_equal(sizeof(struct vmm_virtq_state), 72);
 	assert_int_equal(sizeof(struct vmm_virtq_cursor), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_activation), 40);
@@ -66,7 +66,7 @@ static void a_queue_serves_a_driver(void **state)
 {
 	static const struct mock_seg segs[] = { { MOCK_BUFFERS, 8, false },
 						{ MOCK_BUFFERS + 8, 32, true } };
-	struct vmm_virtq_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtq_counters counters = { .size = sizeof(counters) };
 	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT;
 	struct vmm_virtq_cursor reader, writer, rest;
 	struct vmm_virtq_used used = { 0, 0, 0 };
@@ -114,8 +114,8 @@ static void a_queue_serves_a_driver(void **state)
 	assert_int_equal(vmm_virtq_add_used(r.q, r.chain.token, 0), -ENOENT);
 	assert_true(vmm_virtq_needs_notification(r.q));
 	expect_used(&r, 0, 16);
-	vmm_virtq_get_stats(r.q, &stats);
-	assert_int_equal(stats.used, 1);
+	vmm_virtq_get_counters(r.q, &counters);
+	assert_int_equal(counters.used, 1);
 	vmm_virtq_break(r.q);
 	assert_true(vmm_virtq_is_broken(r.q));
 	rig_stop(&r);

@@ -27,7 +27,10 @@ struct model {
 	/* Heads in the order of offer and in the order of pop, oldest first. */
 	uint16_t line[64], popped[64];
 	uint32_t line_n, popped_n;
-	uint64_t offered, returned, interrupts;
+	uint64_t offered, returned;
+	/* What the queue should have counted, and whether there is something to tell. */
+	uint64_t used, malformed, interrupts, silences;
+	bool news;
 	/* How often what is rare came about. */
 	uint32_t refused, resets, attacks, breaks, restores;
 	uint64_t stale;
@@ -112,6 +115,8 @@ static void device_pops(struct model *m)
 		assert_true(ret == -EFAULT || ret == -EBADMSG);
 		e->done = true;
 		m->refused++;
+		m->malformed++;
+		m->news = true;
 	} else {
 		assert_int_equal(ret, 0);
 		assert_int_equal(m->r.chain.head, m->line[0]);
@@ -163,8 +168,15 @@ static void device_uses(struct model *m)
 				 0);
 	else
 		assert_int_equal(vmm_virtq_add_used_n(m->r.q, used, n), 0);
-	if (below(m, 3) == 0)
-		m->interrupts += vmm_virtq_needs_notification(m->r.q);
+	m->used += n;
+	m->news |= n > 0;
+	if (below(m, 3) == 0) {
+		bool wants = vmm_virtq_needs_notification(m->r.q);
+
+		m->interrupts += wants;
+		m->silences += m->news && !wants;
+		m->news = false;
+	}
 }
 
 static void driver_collects(struct model *m)
@@ -217,6 +229,7 @@ static void driver_resets(struct model *m)
 	m->popped_n = 0;
 	m->offered = 0;
 	m->returned = 0;
+	m->news = false;
 	m->resets++;
 }
 
@@ -264,6 +277,8 @@ static void driver_attacks(struct model *m)
 	assert_true(ret == -EBADMSG || ret == -EFAULT || ret == -EROFS);
 	assert_int_equal(mock_get_used(m->r.m, &id, &len), 0);
 	assert_int_equal(len, 0);
+	m->malformed++;
+	m->news = true;
 }
 
 static void save_and_restore(struct model *m)
@@ -287,6 +302,22 @@ static void save_and_restore(struct model *m)
 	for (uint32_t i = 0; i < m->popped_n; i++)
 		m->out[m->popped[i]].popped = false;
 	m->popped_n = 0;
+}
+
+/* With IN_ORDER what was used may be no news to the driver yet. */
+static void compare_counters(struct model *m)
+{
+	struct vmm_virtq_counters c = { .size = sizeof(c) };
+
+	vmm_virtq_get_counters(m->r.q, &c);
+	assert_int_equal(c.used, m->used);
+	assert_int_equal(c.malformed, m->malformed);
+	assert_int_equal(c.interrupts, m->interrupts);
+	assert_true(m->features & IN_ORDER ? c.suppressed <= m->silences
+					   : c.suppressed == m->silences);
+	assert_int_equal(c.broken, m->breaks);
+	assert_int_equal(c.inflight, m->popped_n);
+	assert_int_equal(c.num, m->num);
 }
 
 static void step(struct model *m)
@@ -332,8 +363,10 @@ static void one_run(struct vmm_test_rng *rng, uint32_t num, uint64_t features)
 	struct model m = { .rng = *rng, .num = num, .features = features };
 
 	rig_start(&m.r, num, features);
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 3000; i++) {
 		step(&m);
+		compare_counters(&m);
+	}
 	while (m.line_n > 0)
 		device_pops(&m);
 	while (m.popped_n > 0)

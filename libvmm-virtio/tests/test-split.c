@@ -335,7 +335,7 @@ static const struct bad_chain bad_chains[] = {
 static void one_bad_chain(const struct bad_chain *c, uint64_t more_features)
 {
 	static const struct mock_seg good = { BUF, 4, true };
-	struct vmm_virtq_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtq_counters counters = { .size = sizeof(counters) };
 	struct vmm_virtq_chain before;
 	struct rig r;
 
@@ -358,11 +358,11 @@ static void one_bad_chain(const struct bad_chain *c, uint64_t more_features)
 	assert_int_equal(rig_pop(&r), 0);
 	assert_int_equal(vmm_virtq_add_used(r.q, r.chain.token, 4), 0);
 	expect_used(&r, 0, 4);
-	vmm_virtq_get_stats(r.q, &stats);
-	assert_int_equal(stats.malformed, 1);
-	assert_int_equal(stats.popped, 1);
-	assert_int_equal(stats.used, 1);
-	assert_int_equal(stats.broken, 0);
+	vmm_virtq_get_counters(r.q, &counters);
+	assert_int_equal(counters.malformed, 1);
+	assert_int_equal(counters.inflight, 0);
+	assert_int_equal(counters.used, 1);
+	assert_int_equal(counters.broken, 0);
 	rig_stop(&r);
 }
 
@@ -428,7 +428,7 @@ static void in_order_holds_early_completions_back(void **state)
 /* What the driver says about the ring itself: no chain to give back, so it is the end. */
 static void expect_broken(struct rig *r)
 {
-	struct vmm_virtq_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtq_counters counters = { .size = sizeof(counters) };
 
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rig_pop(r), -ENOTRECOVERABLE);
@@ -436,8 +436,8 @@ static void expect_broken(struct rig *r)
 	assert_true(vmm_virtq_is_enabled(r->q));
 	assert_false(vmm_virtq_enable_notification(r->q));
 	assert_false(vmm_virtq_needs_notification(r->q));
-	vmm_virtq_get_stats(r->q, &stats);
-	assert_int_equal(stats.broken, 1);
+	vmm_virtq_get_counters(r->q, &counters);
+	assert_int_equal(counters.broken, 1);
 	vmm_virtq_reset(r->q);
 	assert_false(vmm_virtq_is_broken(r->q));
 	mock_reset(r->m, r->m->num, r->m->features);

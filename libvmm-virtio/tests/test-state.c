@@ -114,7 +114,7 @@ static void the_callers_copy_does_not_matter_after_enable(void **state)
 static void reset_takes_everything_back(void **state)
 {
 	struct vmm_virtq_state s = VMM_VIRTQ_STATE_INIT, blank = VMM_VIRTQ_STATE_INIT;
-	struct vmm_virtq_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtq_counters c = { .size = sizeof(c) };
 	struct rig r;
 
 	rig_start(&r, 4, EV | IND | IN_ORDER);
@@ -128,30 +128,76 @@ static void reset_takes_everything_back(void **state)
 	assert_false(vmm_virtq_needs_notification(r.q));
 	assert_int_equal(rig_pop(&r), -ENOTCONN);
 	/* Counters are for the operator and stay. */
-	vmm_virtq_get_stats(r.q, &stats);
-	assert_int_equal(stats.popped, 1);
-	assert_int_equal(stats.used, 1);
+	vmm_virtq_get_counters(r.q, &c);
+	assert_int_equal(c.used, 1);
+	assert_int_equal(c.inflight, 0);
+	assert_int_equal(c.num, 0);
 	rig_stop(&r);
 }
 
-static void stats_respect_the_callers_size(void **state)
+static void counters_respect_the_callers_size(void **state)
 {
-	struct vmm_virtq_stats stats;
+	struct vmm_virtq_counters c;
 	struct rig r;
 
 	rig_start(&r, 4, 0);
 	assert_int_equal(mock_add(r.m, &seg, 1, false), 0);
 	assert_int_equal(rig_pop(&r), 0);
-	memset(&stats, 0xff, sizeof(stats));
-	stats.size = offsetof(struct vmm_virtq_stats, used);
-	vmm_virtq_get_stats(r.q, &stats);
-	assert_int_equal(stats.popped, 1);
-	assert_true(stats.used == UINT64_MAX);
-	stats.size = 0;
-	stats.popped = 77;
-	vmm_virtq_get_stats(r.q, &stats);
-	assert_int_equal(stats.popped, 77);
+	assert_int_equal(vmm_virtq_add_used(r.q, r.chain.token, 0), 0);
+	assert_true(vmm_virtq_needs_notification(r.q));
+	memset(&c, 0xff, sizeof(c));
+	c.size = offsetof(struct vmm_virtq_counters, interrupts);
+	vmm_virtq_get_counters(r.q, &c);
+	assert_int_equal(c.size, offsetof(struct vmm_virtq_counters, interrupts));
+	assert_int_equal(c.used, 1);
+	assert_true(c.interrupts == UINT64_MAX);
+	c.size = 0;
+	c.used = 77;
+	vmm_virtq_get_counters(r.q, &c);
+	assert_int_equal(c.used, 77);
 	rig_stop(&r);
+}
+
+/* A chain that is out when the queue is reset is nobody's any more. */
+static void each_number_is_counted_by_itself(void **state)
+{
+	static const uint64_t features[] = { 0, EV, PACKED, IN_ORDER };
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(features); i++) {
+		struct vmm_virtq_counters c = { .size = sizeof(c) };
+		struct rig r;
+
+		rig_start(&r, 4, features[i]);
+		for (int k = 0; k < 3; k++)
+			assert_true(mock_add(r.m, &seg, 1, false) >= 0);
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(rig_pop(&r), 0);
+		assert_int_equal(vmm_virtq_undo_pop(r.q, r.chain.token), 0);
+		vmm_virtq_get_counters(r.q, &c);
+		assert_int_equal(c.used, 0);
+		assert_int_equal(c.inflight, 1);
+		assert_int_equal(c.num, 4);
+		vmm_virtq_reset(r.q);
+		mock_reset(r.m, 4, features[i]);
+		assert_int_equal(vmm_virtq_enable(r.q, r.m->mem, &r.m->config, NULL), 0);
+		for (int k = 0; k < 2; k++) {
+			assert_true(mock_add(r.m, &seg, 1, false) >= 0);
+			assert_int_equal(rig_pop(&r), 0);
+			assert_int_equal(vmm_virtq_add_used(r.q, r.chain.token, 0), 0);
+			assert_true(vmm_virtq_needs_notification(r.q) ==
+				    (k == 0 || features[i] != EV));
+		}
+		vmm_virtq_break(r.q);
+		vmm_virtq_break(r.q);
+		vmm_virtq_get_counters(r.q, &c);
+		assert_int_equal(c.used, 2);
+		assert_int_equal(c.interrupts, features[i] == EV ? 1 : 2);
+		assert_int_equal(c.suppressed, features[i] == EV ? 1 : 0);
+		assert_int_equal(c.malformed, 0);
+		assert_int_equal(c.broken, 1);
+		assert_int_equal(c.inflight, 0);
+		rig_stop(&r);
+	}
 }
 
 static void a_memory_change_moves_the_ring_and_later_chains(void **state)
@@ -411,7 +457,8 @@ int main(void)
 		cmocka_unit_test(a_configuration_of_another_release_is_understood),
 		cmocka_unit_test(the_callers_copy_does_not_matter_after_enable),
 		cmocka_unit_test(reset_takes_everything_back),
-		cmocka_unit_test(stats_respect_the_callers_size),
+		cmocka_unit_test(counters_respect_the_callers_size),
+		cmocka_unit_test(each_number_is_counted_by_itself),
 		cmocka_unit_test(a_memory_change_moves_the_ring_and_later_chains),
 		cmocka_unit_test(a_ring_that_is_gone_breaks_the_queue),
 		cmocka_unit_test(a_saved_queue_goes_on_where_it_was),

@@ -15,6 +15,9 @@ struct pair {
 	int kick, call;
 	/* Device thread gave up. */
 	int failed;
+	/* Interrupts of the device thread. */
+	uint64_t calls;
+	bool over;
 };
 
 static bool wait_for(int fd)
@@ -59,13 +62,34 @@ static void *device(void *arg)
 		if (ret == 0) {
 			p->failed |= serve(p);
 			done++;
-			if (vmm_virtq_needs_notification(p->r.q))
+			if (vmm_virtq_needs_notification(p->r.q)) {
+				p->calls++;
 				tell(p->call);
+			}
 		} else if (ret != -EAGAIN || (!vmm_virtq_enable_notification(p->r.q) &&
 					      !wait_for(p->kick))) {
 			p->failed = 1;
 			return NULL;
 		}
+	}
+	return NULL;
+}
+
+/* Whoever looks on sees numbers grow, and nothing that cannot be. */
+static void *look_on(void *arg)
+{
+	struct vmm_virtq_counters last = { .size = sizeof(last) };
+	struct pair *p = arg;
+
+	while (!__atomic_load_n(&p->over, __ATOMIC_RELAXED)) {
+		struct vmm_virtq_counters c = { .size = sizeof(c) };
+
+		vmm_virtq_get_counters(p->r.q, &c);
+		if (c.used < last.used || c.interrupts < last.interrupts ||
+		    c.suppressed < last.suppressed || c.inflight > NUM ||
+		    (c.num != 0 && c.num != NUM) || c.malformed > 0 || c.broken > 0)
+			abort();
+		last = c;
 	}
 	return NULL;
 }
@@ -103,12 +127,14 @@ static bool offer(struct pair *p, uint32_t value, uint32_t *sent)
 static void echo_without_a_lost_wake_up(uint64_t features)
 {
 	uint32_t sent[NUM] = { 0 }, offered = 0, got = 0, n;
+	struct vmm_virtq_counters c = { .size = sizeof(c) };
 	struct pair p = { .failed = 0 };
-	pthread_t thread;
+	pthread_t thread, looker;
 
 	rig_start(&p.r, NUM, features);
 	p.kick = eventfd(0, EFD_CLOEXEC);
 	p.call = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(pthread_create(&looker, NULL, look_on, &p), 0);
 	assert_int_equal(pthread_create(&thread, NULL, device, &p), 0);
 	while (got < ROUNDS) {
 		while (offered < ROUNDS && offer(&p, offered * 3, sent))
@@ -126,6 +152,14 @@ static void echo_without_a_lost_wake_up(uint64_t features)
 	}
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(p.failed, 0);
+	__atomic_store_n(&p.over, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(looker, NULL), 0);
+	vmm_virtq_get_counters(p.r.q, &c);
+	assert_int_equal(c.used, ROUNDS);
+	assert_int_equal(c.interrupts, p.calls);
+	assert_true(c.interrupts + c.suppressed == ROUNDS ||
+		    ((features & IN_ORDER) && c.interrupts + c.suppressed < ROUNDS));
+	assert_int_equal(c.inflight, 0);
 	close(p.kick);
 	close(p.call);
 	rig_stop(&p.r);
@@ -151,6 +185,34 @@ static void packed_rings_with_event_index_lose_no_wake_up(void **state)
 	echo_without_a_lost_wake_up(PACKED | EV | IN_ORDER);
 }
 
+/* Counting goes on over resets, with chains out and without. */
+static void counters_may_be_read_during_a_reset(void **state)
+{
+	static const struct mock_seg seg = { MOCK_BUFFERS, 8, true };
+	struct vmm_virtq_counters c = { .size = sizeof(c) };
+	struct pair p = { .failed = 0 };
+	pthread_t looker;
+
+	rig_start(&p.r, NUM, 0);
+	assert_int_equal(pthread_create(&looker, NULL, look_on, &p), 0);
+	for (uint32_t i = 0; i < 5000; i++) {
+		assert_true(mock_add(p.r.m, &seg, 1, false) >= 0);
+		assert_int_equal(rig_pop(&p.r), 0);
+		if (i % 2 == 0)
+			assert_int_equal(vmm_virtq_add_used(p.r.q, p.r.chain.token, 0),
+					 0);
+		vmm_virtq_reset(p.r.q);
+		mock_reset(p.r.m, NUM, 0);
+		assert_int_equal(
+		    vmm_virtq_enable(p.r.q, p.r.m->mem, &p.r.m->config, NULL), 0);
+	}
+	__atomic_store_n(&p.over, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(looker, NULL), 0);
+	vmm_virtq_get_counters(p.r.q, &c);
+	assert_int_equal(c.used, 2500);
+	rig_stop(&p.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +220,7 @@ int main(void)
 		cmocka_unit_test(split_rings_with_event_index_lose_no_wake_up),
 		cmocka_unit_test(packed_rings_lose_no_wake_up),
 		cmocka_unit_test(packed_rings_with_event_index_lose_no_wake_up),
+		cmocka_unit_test(counters_may_be_read_during_a_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

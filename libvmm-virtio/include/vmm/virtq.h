@@ -114,18 +114,28 @@ struct vmm_virtq_used {
 	uint32_t reserved_;
 };
 
-/** What a queue met since it was made; survives a reset. */
-struct vmm_virtq_stats {
+/**
+ * What went through a queue since it was made: a reset of the device leaves it as it is, a
+ * saved state does not have it. But for the last two, numbers only grow.
+ */
+struct vmm_virtq_counters {
 	/** Size of this structure, set by the caller. */
 	size_t size;
-	/** Chains handed out. */
-	uint64_t popped;
-	/** Chains given back with vmm_virtq_add_used(). */
+	/** Chains that the device gave back: its requests, or a network's buffers. */
 	uint64_t used;
+	/** Times that vmm_virtq_needs_notification() said yes, so that there was an
+	 *  interrupt. */
+	uint64_t interrupts;
+	/** Times that there were used buffers, and the driver wanted no interrupt. */
+	uint64_t suppressed;
 	/** Malformed chains that the queue itself gave back with length 0. */
 	uint64_t malformed;
 	/** Times the ring became unusable. */
 	uint64_t broken;
+	/** Chains that the device has now. A reset takes them back uncounted. */
+	uint32_t inflight;
+	/** Size that the driver chose, 0 while not enabled. */
+	uint32_t num;
 };
 
 /** Position of a queue, for a snapshot; plain data without pointers. */
@@ -339,12 +349,14 @@ VMM_API uint32_t vmm_virtq_get_max(const struct vmm_virtq *q);
 VMM_API uint32_t vmm_virtq_get_num(const struct vmm_virtq *q);
 
 /**
- * Tell the counters.
+ * Tell the counters. Any thread, also while another one works on the queue, which it does
+ * not slow down: each number is one that was true at some time during the call.
  *
  * @param q             the queue
  * @param[in,out] out   @p size as input; at most that much is written
  */
-VMM_API void vmm_virtq_get_stats(const struct vmm_virtq *q, struct vmm_virtq_stats *out);
+VMM_API void vmm_virtq_get_counters(const struct vmm_virtq *q,
+				    struct vmm_virtq_counters *out);
 
 /**
  * Tell the position of a queue, for a snapshot.
