@@ -233,6 +233,13 @@ const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_
 	return &virtio->slots[index].device;
 }
 
+void virtio_get_queue_counters(const struct virtio *virtio, size_t index, uint32_t queue,
+			       struct vmm_virtq_counters *out)
+{
+	vmm_virtq_get_counters(
+	    vmm_virtio_mmio_get_queue(virtio->slots[index].mmio, queue), out);
+}
+
 struct machine *virtio_get_machine(struct virtio *virtio)
 {
 	return virtio->machine;

@@ -41,6 +41,10 @@ size_t virtio_get_count(const struct virtio *virtio);
 struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
 const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_t index);
 
+/* What went through queue @queue, below queue_n, of device @index. Any thread. */
+void virtio_get_queue_counters(const struct virtio *virtio, size_t index, uint32_t queue,
+			       struct vmm_virtq_counters *out);
+
 /* Give a device its window, interrupt and doorbells. Takes it over, even on failure. */
 int virtio_add(struct virtio *virtio, const struct virtio_device *device,
 	       struct vmm_error *err);
