@@ -68,7 +68,7 @@ def quiet(command, env, what):
 def configure(build, env):
     directory = TOP / "build" / build.name
     options = ["-Dwerror=true", "-Dtests=enabled", "-Dvmm=enabled", "-Dfdt=enabled",
-               "-Dunpack=enabled", *build.options]
+               "-Dunpack=enabled", "-Dusdt=enabled", *build.options]
     if (directory / "build.ninja").exists():
         quiet(["meson", "configure", directory, *options], env, f"configuring {build.name}")
     else:

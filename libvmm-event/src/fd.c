@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "probes.h"
 
 #define EV_FD_EVENTS                                                                   \
 	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP | \
@@ -250,6 +251,8 @@ uint32_t eventfd_dispatch(struct vmm_event_source *s)
 	} else if (s->enabled == VMM_EVENT_ONESHOT) {
 		source_disable(s);
 	}
+	PROBE_BEGIN(s);
 	s->fn.eventfd(s->ctx, s, count);
+	PROBE_END(s);
 	return 1;
 }

@@ -60,6 +60,7 @@ static inline void list_remove(struct ev_list *l)
 
 #define list_entry(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
 
+/* Tracers see these numbers: docs/tracing.md. */
 enum ev_kind {
 	EV_FD,
 	EV_EVENTFD,
@@ -68,6 +69,12 @@ enum ev_kind {
 	EV_DEFER,
 	EV_IDLE,
 	EV_WAKE, /* the loop's own */
+};
+
+/* What tracers see beside these: functions of other threads. */
+enum {
+	EV_PROBE_POST = 7,
+	EV_PROBE_CALL = 8,
 };
 
 enum {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "probes.h"
 
 /*
  * What other threads do to a loop. The queue is a list under a mutex that is held for
@@ -211,9 +212,13 @@ uint32_t remote_run(struct vmm_event *loop, uint32_t budget)
 		if (!job)
 			break;
 		if (post) {
+			PROBE4(callback_begin, loop, EV_PROBE_POST, post, (void *)0);
 			post(ctx);
+			PROBE2(callback_end, loop, EV_PROBE_POST);
 		} else {
+			PROBE4(callback_begin, loop, EV_PROBE_CALL, job->call, (void *)0);
 			job->result = job->call(ctx);
+			PROBE2(callback_end, loop, EV_PROBE_CALL);
 			job_finish(loop, job, EV_JOB_DONE);
 		}
 	}

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "internal.h"
+#include "probes.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -76,7 +77,9 @@ static uint32_t plain_dispatch(struct vmm_event_source *s)
 {
 	if (s->enabled == VMM_EVENT_ONESHOT)
 		source_disable(s);
+	PROBE_BEGIN(s);
 	s->fn.plain(s->ctx, s);
+	PROBE_END(s);
 	return 1;
 }
 
@@ -109,7 +112,9 @@ static inline uint32_t fd_dispatch(struct vmm_event_source *s, uint32_t events)
 		return 0;
 	if (s->enabled == VMM_EVENT_ONESHOT)
 		source_disable(s);
+	PROBE_BEGIN(s);
 	s->fn.fd(s->ctx, s, s->caller_fd, seen);
+	PROBE_END(s);
 	if (events & EV_HANGUP || s->quiet || s->always)
 		fd_after(s, events);
 	return 1;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "probes.h"
 
 static uint64_t signal_bit(int signo)
 {
@@ -71,7 +72,9 @@ uint32_t signal_dispatch(struct vmm_event_source *s)
 			break;
 		if (s->enabled == VMM_EVENT_ONESHOT)
 			source_disable(s);
+		PROBE_BEGIN(s);
 		s->fn.signal(s->ctx, s, &info);
+		PROBE_END(s);
 		n++;
 	}
 	return n;

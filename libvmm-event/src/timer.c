@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "probes.h"
 
 int vmm_event_add_timer(struct vmm_event *loop, int clock, vmm_event_timer_fn fn,
 			void *ctx, struct vmm_event_source **out)
@@ -80,6 +81,8 @@ uint32_t timer_dispatch(struct vmm_event_source *s)
 		source_disable(s);
 	if (s->loop->stats)
 		stats_timer(s, expirations);
+	PROBE_BEGIN(s);
 	s->fn.timer(s->ctx, s, expirations);
+	PROBE_END(s);
 	return 1;
 }

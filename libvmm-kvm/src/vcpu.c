@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "probes.h"
 
 /* An application processor that waits for its start-up message answers EAGAIN each time
  * something wakes it. Every turn blocks in the kernel; the bound only stops one that
@@ -150,8 +151,11 @@ static int run_once(struct vmm_kvm_vcpu *vcpu)
 
 int vmm_kvm_vcpu_run(struct vmm_kvm_vcpu *vcpu, struct vmm_kvm_exit *out)
 {
-	int ret = run_once(vcpu);
+	int ret;
 
+	PROBE1(enter, vcpu->id);
+	ret = run_once(vcpu);
+	PROBE3(exit, vcpu->id, probe_value(vcpu->run->exit_reason), ret);
 	if (ret == -EINTR) {
 		/* The kick, if there was one, is delivered. The exchange also makes what
 		 * the kicker wrote before visible here. */

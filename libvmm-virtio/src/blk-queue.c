@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "blk.h"
+#include "probes.h"
 
 static uintptr_t self(void)
 {
@@ -353,6 +354,7 @@ static void work(struct blk_queue *q)
 	uint32_t budget = vmm_virtq_get_num(q->vq);
 	bool more;
 
+	PROBE3(serve, VMM_VIRTIO_ID_BLK, q->index, q->blk->transport);
 	(void)arm(q, false);
 	vmm_virtq_disable_notification(q->vq);
 	do {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "console.h"
+#include "probes.h"
 
 struct message {
 	uint32_t id;
@@ -81,6 +82,7 @@ static void take_messages(struct vmm_virtio_console *c)
 {
 	struct vmm_virtq *q = c->vqs[CONSOLE_CTRL_TX];
 
+	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, CONSOLE_CTRL_TX, c->transport);
 	for (uint32_t budget = vmm_virtq_get_num(q); budget > 0; budget--) {
 		struct vmm_virtq_chain chain = { .iov = NULL };
 		int ret = console_pop(c, CONSOLE_CTRL_TX, &chain);
@@ -176,6 +178,7 @@ static void send_messages(struct vmm_virtio_console *c)
 	uint32_t budget = vmm_virtq_get_num(q);
 	bool all = true;
 
+	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, CONSOLE_CTRL_RX, c->transport);
 	for (uint32_t i = 0; i < c->port_n && all; i++)
 		all = send_messages_of(c, i, &budget);
 	console_signal(c, CONSOLE_CTRL_RX);

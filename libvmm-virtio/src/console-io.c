@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "console.h"
+#include "probes.h"
 
 /* Most bytes of one call, and of one port in one run: buffers may overlap, so that what a
  * driver offers says nothing about how much work it is. */
@@ -231,6 +232,7 @@ static void serve_tx(struct vmm_virtio_console *c, uint32_t port)
 	uint64_t bytes = RUN_MAX;
 	bool blocked = false;
 
+	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, queue, c->transport);
 	vmm_virtq_disable_notification(c->vqs[queue]);
 	for (; budget > 0 && !blocked; budget--) {
 		struct vmm_virtq_chain chain = { .iov = NULL };
@@ -307,6 +309,7 @@ static void serve_rx(struct vmm_virtio_console *c, uint32_t port)
 	uint32_t budget = vmm_virtq_get_num(c->vqs[queue]);
 	bool starved = false;
 
+	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, queue, c->transport);
 	vmm_virtq_disable_notification(c->vqs[queue]);
 	while (budget > 0 && !p->dry && !p->closed && (p->open || p->console) &&
 	       (!c->builtin || p->in_fd >= 0) && receive_one(c, port, &starved))

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+#include "probes.h"
+#include "transport.h"
+
 void drain_signal(const struct drain *d)
 {
 	if (vmm_virtq_needs_notification(d->vq))
@@ -42,6 +45,7 @@ bool drain_queue(const struct drain *d)
 	uint32_t budget = vmm_virtq_get_num(d->vq);
 	int ret = 0;
 
+	PROBE3(serve, d->transport->device_id, d->index, d->transport);
 	vmm_virtq_disable_notification(d->vq);
 	while (budget > 0 && (ret = take_one(d)) == 0)
 		budget = must_end(d) ? 0 : budget - 1;

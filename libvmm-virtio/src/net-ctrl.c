@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net.h"
+#include "probes.h"
 
 enum {
 	CLASS_RX = 0,
@@ -269,6 +270,7 @@ void net_ctrl_serve(struct net_pair *p)
 	uint32_t budget = vmm_virtq_get_num(p->ctrl);
 	int ret = 0;
 
+	PROBE3(serve, VMM_VIRTIO_ID_NET, p->net->ctrl_index, p->net->transport);
 	for (; budget > 0; budget--) {
 		struct vmm_virtq_chain chain = { .iov = p->iov,
 						 .iov_max = NET_CHAIN_IOVECS };

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "net.h"
+#include "probes.h"
 
 /* Ethernet header and a VLAN tag. */
 #define LINK_HEADER 18u
@@ -365,6 +366,7 @@ void net_rx_serve(struct net_pair *p)
 
 	p->starved = false;
 	pool_reset(&p->pool, 2 * num);
+	PROBE3(serve, VMM_VIRTIO_ID_NET, 2 * p->index, p->net->transport);
 	vmm_virtq_disable_notification(p->rx);
 	while (budget > 0 && receive_one(p))
 		budget--;

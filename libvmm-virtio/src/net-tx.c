@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net.h"
+#include "probes.h"
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -172,6 +173,7 @@ void net_tx_serve(struct net_pair *p)
 	uint32_t budget = vmm_virtq_get_num(p->tx);
 	bool waits = false;
 
+	PROBE3(serve, VMM_VIRTIO_ID_NET, 2 * p->index + 1, p->net->transport);
 	vmm_virtq_disable_notification(p->tx);
 	while (budget > 0 && send_one(p, &waits))
 		budget--;

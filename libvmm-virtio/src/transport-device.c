@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "probes.h"
 #include "transport.h"
 
 /* SR-IOV, notification configuration data and admin queues are things of PCI. */
@@ -219,7 +220,7 @@ void transport_write_config(struct vmm_virtio_transport *t, uint64_t offset,
 void vmm_virtio_transport_signal_queue(struct vmm_virtio_transport *transport,
 				       uint32_t index)
 {
-	(void)index;
+	PROBE3(interrupt, transport->device_id, index, transport);
 	raise(transport, ISR_QUEUE);
 }
 

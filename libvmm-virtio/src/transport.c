@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "probes.h"
 #include "transport.h"
 
 #define S_ACK VMM_VIRTIO_S_ACKNOWLEDGE
@@ -236,6 +237,7 @@ void transport_notify(struct vmm_virtio_transport *t, uint32_t index)
 {
 	if (index >= t->queue_n || !in_state(t, S_DRIVER_OK) || !t->queues[index].ready)
 		return;
+	PROBE3(notify, t->device_id, index, t);
 	if (t->ops.queue_notify && !t->paused)
 		t->ops.queue_notify(t->ctx, index);
 }

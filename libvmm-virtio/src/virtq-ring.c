@@ -2,6 +2,7 @@
 /* The calls made for each chain: bookkeeping that both ring formats share. */
 #include <string.h>
 
+#include "probes.h"
 #include "virtq.h"
 
 /* The refusal of a queue that is not live. */
@@ -108,6 +109,7 @@ int virtq_refuse(struct vmm_virtq *q, uint16_t head, uint16_t descs, bool redone
 	virtq_log_drop(q);
 	virtq_slot_fill(q, head, descs, redone, 0);
 	virtq_add(&q->malformed, 1);
+	PROBE3(used, q, head, used.len);
 	finish(q, &used, 1);
 	return why;
 }
@@ -189,6 +191,7 @@ int vmm_virtq_add_used(struct vmm_virtq *q, uint64_t token, uint32_t len)
 	if (VIRTQ_UNLIKELY(len > slot->writable))
 		return -EINVAL;
 	virtq_add(&q->used, 1);
+	PROBE3(used, q, (uint16_t)token, len);
 	if (VIRTQ_UNLIKELY(!q->plain))
 		return q->packed_plain ? virtq_packed_put_one(q, slot, token, len)
 				       : finish_one(q, token, len);
@@ -224,6 +227,8 @@ int vmm_virtq_add_used_n(struct vmm_virtq *q, const struct vmm_virtq_used *elems
 	}
 
 	virtq_add(&q->used, n);
+	for (i = 0; i < n; i++)
+		PROBE3(used, q, (uint16_t)elems[i].token, elems[i].len);
 	finish(q, elems, n);
 	return 0;
 }

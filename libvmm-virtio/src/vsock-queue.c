@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "probes.h"
 #include "vsock.h"
 
 #define EVENT_TRANSPORT_RESET 0u
@@ -165,6 +166,7 @@ static bool serve_rx(struct vmm_virtio_vsock *v)
 	uint32_t budget = vmm_virtq_get_num(d.vq);
 	struct rx rx = { .have = false };
 
+	PROBE3(serve, VMM_VIRTIO_ID_VSOCK, d.index, d.transport);
 	vmm_virtq_disable_notification(d.vq);
 	while (want_to_send(v)) {
 		if (get_chain(v, &rx, &budget) < 0)
