@@ -131,6 +131,38 @@ VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_get_psci(struct vmm_kvm_vcpu *vcpu,
 VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_enable_pmu(struct vmm_kvm_vcpu *vcpu,
 						       uint32_t irq);
 
+/**
+ * Describe registers in a few lines, for a log of a guest that crashed: general ones, and
+ * those of the system that tell of the last exception and of address translation.
+ *
+ * @param vcpu      the vCPU, initialised, which does not run
+ * @param[out] buf  room for the text, always NUL-terminated; may be NULL if @p size is 0;
+ *                  undefined if the result is 0
+ * @param size      bytes in @p buf
+ * @return length of the full text, as snprintf(); 0 if a register cannot be read, and not
+ *         on an arm64 host
+ */
+VMM_API size_t vmm_kvm_vcpu_arm64_describe(struct vmm_kvm_vcpu *vcpu, char *buf,
+					   size_t size);
+
+/**
+ * Read the guest's virtual counter, which is its clock and its timer's. It goes on while
+ * no vCPU runs: a VMM that does not want that sets it to what it was before.
+ *
+ * @param vcpu      the vCPU, initialised
+ * @param[out] out  its value
+ * @retval 0            done
+ * @retval -ENOENT      the vCPU is not initialised
+ * @retval -EOPNOTSUPP  not an arm64 host
+ */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_get_counter(struct vmm_kvm_vcpu *vcpu,
+							uint64_t *out);
+
+/** Set the virtual counter, while no vCPU runs: that of one vCPU is that of all. Results
+ *  as vmm_kvm_vcpu_arm64_get_counter(). */
+VMM_API VMM_MUST_USE int vmm_kvm_vcpu_arm64_set_counter(struct vmm_kvm_vcpu *vcpu,
+							uint64_t value);
+
 /** @} */
 
 /**
