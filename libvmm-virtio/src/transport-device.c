@@ -106,6 +106,8 @@ int transport_init(struct vmm_virtio_transport *t, const struct vmm_virtio_devic
 		transport_fini(t);
 		return vmm_error_set(err, ret, "no memory for a virtio transport");
 	}
+	if (t->ops.attach)
+		t->ops.attach(t->ctx, t);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <vmm/virtio-balloon.h>
 #include <vmm/virtio-blk.h>
 #include <vmm/virtio-console.h>
+#include <vmm/virtio-input.h>
 #include <vmm/virtio-mem.h>
 #include <vmm/virtio-net.h>
 #include <vmm/virtio-pmem.h>
@@ -30,7 +31,7 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtq_state), 72);
 	assert_int_equal(sizeof(struct vmm_virtq_cursor), 32);
 	assert_int_equal(sizeof(struct vmm_virtio_activation), 40);
-	assert_int_equal(sizeof(struct vmm_virtio_device_ops), 96);
+	assert_int_equal(sizeof(struct vmm_virtio_device_ops), 104);
 	assert_int_equal(sizeof(struct vmm_virtio_shm), 24);
 	assert_int_equal(sizeof(struct vmm_virtio_device), 88);
 	assert_int_equal(sizeof(struct vmm_virtio_mmio_opts), 40);
@@ -40,6 +41,10 @@ static void plain_structures_have_the_size_of_their_release(void **state)
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_opts), 72);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_guest), 152);
 	assert_int_equal(sizeof(struct vmm_virtio_balloon_stats), 104);
+	assert_int_equal(sizeof(struct vmm_virtio_input_event), 8);
+	assert_int_equal(sizeof(struct vmm_virtio_input_codes), 16);
+	assert_int_equal(sizeof(struct vmm_virtio_input_opts), 72);
+	assert_int_equal(sizeof(struct vmm_virtio_input_stats), 40);
 	assert_int_equal(sizeof(struct vmm_virtio_vsock_opts), 80);
 	assert_int_equal(sizeof(struct vmm_virtio_vsock_stats), 120);
 	assert_int_equal(sizeof(struct vmm_virtio_pmem_opts), 72);
@@ -316,6 +321,25 @@ static void devices_with_descriptors_are_made_and_asked(void **state)
 	vmm_virtio_rng_free(rng);
 }
 
+static void an_input_device_is_made_and_asked(void **state)
+{
+	static const uint16_t keys[] = { 116 };
+	static const struct vmm_virtio_input_codes codes = { 1, 1, keys };
+	const struct vmm_virtio_input_event press = { 1, 116, 1 };
+	struct vmm_virtio_input_stats stats = { .size = sizeof(stats) };
+	struct vmm_virtio_input_opts opts = VMM_VIRTIO_INPUT_OPTS_INIT;
+	struct vmm_virtio_input *in;
+
+	opts.codes = &codes;
+	opts.type_count = 1;
+	assert_int_equal(vmm_virtio_input_new(&opts, &in), 0);
+	assert_int_equal(vmm_virtio_input_get_device(in)->id, VMM_VIRTIO_ID_INPUT);
+	assert_int_equal(vmm_virtio_input_send(in, &press, 1), 0);
+	vmm_virtio_input_get_stats(in, &stats);
+	assert_int_equal(stats.events, 0);
+	vmm_virtio_input_free(in);
+}
+
 static void a_network_device_has_two_ends(void **state)
 {
 	VMM_CLEANUP(vmm_virtio_mmio_free) struct vmm_virtio_mmio *mmio = NULL;
@@ -388,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_rate_is_limited),
 		cmocka_unit_test(memory_devices_are_made_and_asked),
 		cmocka_unit_test(devices_with_descriptors_are_made_and_asked),
+		cmocka_unit_test(an_input_device_is_made_and_asked),
 		cmocka_unit_test(a_network_device_has_two_ends),
 		cmocka_unit_test(a_console_has_ports),
 	};

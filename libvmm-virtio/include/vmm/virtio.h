@@ -43,6 +43,7 @@ VMM_BEGIN_DECLS
 #define VMM_VIRTIO_ID_CONSOLE 3u
 #define VMM_VIRTIO_ID_RNG 4u
 #define VMM_VIRTIO_ID_BALLOON 5u
+#define VMM_VIRTIO_ID_INPUT 18u
 #define VMM_VIRTIO_ID_VSOCK 19u
 #define VMM_VIRTIO_ID_MEM 24u
 #define VMM_VIRTIO_ID_PMEM 27u
@@ -149,13 +150,19 @@ struct vmm_virtio_device_ops {
 	int (*restore)(void *ctx, struct vmm_virtio_transport *transport,
 		       const struct vmm_virtio_activation *activation, const void *data,
 		       size_t len);
+	/**
+	 * @p transport carries the device from now on, until it is released. Called once,
+	 * before the driver can see the device: for one whose configuration space answers
+	 * what the driver writes there before it is ready. NULL: not interested.
+	 */
+	void (*attach)(void *ctx, struct vmm_virtio_transport *transport);
 };
 
 /** Defaults: no callback. */
 #define VMM_VIRTIO_DEVICE_OPS_INIT                                                  \
 	{                                                                           \
 		sizeof(struct vmm_virtio_device_ops), NULL, NULL, NULL, NULL, NULL, \
-		    NULL, NULL, NULL, NULL, NULL, NULL                              \
+		    NULL, NULL, NULL, NULL, NULL, NULL, NULL                        \
 	}
 
 /** A shared memory region of a device (virtio 1.2, 2.10). */
