@@ -61,7 +61,7 @@ static void on_irq(void *ctx, bool level)
 {
 	struct console *console = ctx;
 
-	/* The guest is told of an edge interrupt (ACPI), so only the rise counts. */
+	/* The guest is told of an edge interrupt, so only the rise counts. */
 	if (level)
 		(void)eventfd_write(console->irq_fd, 1);
 }
@@ -87,7 +87,8 @@ static const struct vmm_sio_serial_ops serial_ops = {
 	.input_ready = on_input_ready,
 };
 
-/* The guest's side: one register per port, so wider accesses touch the first only. */
+/* The guest's side: one register for each port or address, so wider accesses touch the
+ * first only. */
 
 static void bus_read(void *ctx, uint64_t offset, void *data, size_t len)
 {

@@ -17,7 +17,7 @@
  */
 struct console;
 
-/* What a port bus needs to know of it; the context is the console. */
+/* What a bus, of ports or of memory, needs to know of it; the context is the console. */
 extern const struct vmm_bus_ops console_bus_ops;
 
 /*

@@ -123,13 +123,6 @@ static void on_failed(void *ctx, uint32_t index, int code)
 		    index, strerror(-code));
 }
 
-static void on_pause(void *ctx, uint32_t index)
-{
-	struct machine *machine = ctx;
-
-	board_pause_cpu(machine->cpus[index].vcpu);
-}
-
 static int threads_new(struct machine *machine)
 {
 	struct vmm_kvm_threads_ops ops = VMM_KVM_THREADS_OPS_INIT;
@@ -143,7 +136,6 @@ static int threads_new(struct machine *machine)
 		vcpus[i] = machine->cpus[i].vcpu;
 	ops.exit = on_exit_of;
 	ops.failed = on_failed;
-	ops.pause = on_pause;
 	ops.measure = 1;
 	ret = vmm_kvm_threads_new(vcpus, count, &ops, machine, &machine->threads);
 	free(vcpus);

@@ -250,6 +250,7 @@ void machine_pause(struct machine *machine)
 	machine->paused = true;
 	/* Devices last: a vCPU that waits for one gets out of it. */
 	vmm_kvm_threads_pause(machine->threads);
+	board_pause(machine);
 	virtio_pause(machine->virtio);
 }
 
@@ -259,6 +260,7 @@ void machine_resume(struct machine *machine)
 		return;
 	machine->paused = false;
 	virtio_resume(machine->virtio);
+	board_resume(machine);
 	vmm_kvm_threads_resume(machine->threads);
 }
 

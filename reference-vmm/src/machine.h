@@ -54,7 +54,7 @@ struct machine {
 int machine_run(const struct machine_desc *desc);
 
 /* Bring vCPUs and devices to rest, and back. On the event loop; no effect if done already.
- * The guest's clock goes on, as over a suspend of the host. */
+ * Whether the guest's clock goes on is up to the board. */
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
 
@@ -90,6 +90,9 @@ int board_add_devices(struct machine *machine, struct vmm_error *err);
 int board_get_places(struct vmm_alloc_ranges **out_windows,
 		     struct vmm_alloc_ids **out_gsis);
 
+/* Add the virtio devices that the board has of its own. */
+int board_add_virtio(struct virtio *virtio, struct vmm_error *err);
+
 /* What the board has, whatever the options say. */
 struct board_part {
 	const char *name;
@@ -108,9 +111,10 @@ int board_load(struct machine *machine, const struct vmm_mem *mem, struct vmm_er
 /* Take input from now on. */
 int board_start(struct machine *machine, struct vmm_error *err);
 
-/* The vCPU, on its thread, will not run for a while: the guest's watchdogs shall not take
- * that for a fault of the guest. */
-void board_pause_cpu(struct vmm_kvm_vcpu *vcpu);
+/* No vCPU runs for a while, or they are about to run again: the guest's watchdogs shall
+ * not take that for a fault of the guest. */
+void board_pause(struct machine *machine);
+void board_resume(struct machine *machine);
 
 /* Press the power button. Any thread. */
 void board_press_power_button(struct machine *machine);

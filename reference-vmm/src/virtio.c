@@ -33,7 +33,7 @@ static void on_irq(void *ctx, bool level)
 {
 	const struct slot *slot = ctx;
 
-	/* The guest is told of an edge interrupt (ACPI), so only the rise counts. */
+	/* The guest is told of an edge interrupt, so only the rise counts. */
 	if (level)
 		(void)eventfd_write(slot->irq_fd, 1);
 }
@@ -153,7 +153,7 @@ static int add_all(struct virtio *virtio, struct vmm_error *err)
 		ret = rng_add(virtio, err);
 	if (ret == 0 && desc->balloon)
 		ret = balloon_add(virtio, err);
-	return ret;
+	return ret == 0 ? board_add_virtio(virtio, err) : ret;
 }
 
 int virtio_new(struct machine *machine, struct vmm_error *err)

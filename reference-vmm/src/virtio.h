@@ -17,7 +17,7 @@ struct virtio_place {
 
 /* A device, whatever its type. */
 struct virtio_device {
-	const char *name;   /* for messages: of its option */
+	const char *name;   /* for messages: its option, or what it is */
 	const char *detail; /* what it leads to, borrowed; NULL: nothing to say */
 	const struct vmm_virtio_device *device;
 	void *object;

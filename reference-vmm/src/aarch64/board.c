@@ -103,6 +103,9 @@ int board_new(struct machine *machine, struct vmm_error *err)
 
 	if (ret < 0)
 		return ret;
+	/* An access that KVM cannot tell us about then comes with registers, not as a
+	 * failed call. */
+	(void)!vmm_kvm_vm_enable_cap(machine->vm, KVM_CAP_ARM_NISV_TO_USER, 0, NULL);
 	gic.version = board->gic_version;
 	gic.dist_gpa = VMM_LOAD_ARM64_GIC_DIST;
 	gic.cpu_gpa =
@@ -183,12 +186,22 @@ int board_start(struct machine *machine, struct vmm_error *err)
 	return console_start(machine->console, err);
 }
 
-void board_pause_cpu(struct vmm_kvm_vcpu *vcpu)
+/* There is no way to tell a guest that it stood still, so its clock stands still, too. */
+void board_pause(struct machine *machine)
 {
+	struct board *board = machine->board;
+
+	board->stopped = vmm_kvm_vcpu_arm64_get_counter(cpu_get_vcpu(machine, 0),
+							&board->counter) == 0;
 }
 
-void board_press_power_button(struct machine *machine)
+void board_resume(struct machine *machine)
 {
+	const struct board *board = machine->board;
+
+	if (board->stopped)
+		(void)!vmm_kvm_vcpu_arm64_set_counter(cpu_get_vcpu(machine, 0),
+						      board->counter);
 }
 
 void board_free(struct machine *machine)

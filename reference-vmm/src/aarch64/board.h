@@ -26,8 +26,11 @@ struct board {
 	struct rtc *rtc;
 	uint32_t gic_version; /* 2 or 3: what this host has */
 	struct vmm_kvm_arm64_gic_device *gic;
+	struct vmm_virtio_input *button; /* one of the virtio devices */
 	struct board_part parts[PARTS_MAX];
-	uint64_t paused_at; /* the guest's counter */
+	/* The guest's counter when it was paused, if it could be read. */
+	uint64_t counter;
+	bool stopped;
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include <vmm/loader-x86.h>
 #include <vmm/superio-rtc.h>
 
+#include "../cpu.h"
 #include "board.h"
 
 static const uint32_t irq_gsi[IRQS] = {
@@ -230,15 +231,26 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 	return ret;
 }
 
+int board_add_virtio(struct virtio *virtio, struct vmm_error *err)
+{
+	return 0;
+}
+
 int board_start(struct machine *machine, struct vmm_error *err)
 {
 	return machine->console ? console_start(machine->console, err) : 0;
 }
 
-void board_pause_cpu(struct vmm_kvm_vcpu *vcpu)
+void board_pause(struct machine *machine)
 {
 	/* -EINVAL: the guest does not use the paravirtual clock, so nobody asks. */
-	(void)!vmm_kvm_vcpu_kvmclock_ctrl(vcpu);
+	for (uint32_t i = 0; i < machine->desc->cpus; i++)
+		(void)!vmm_kvm_vcpu_kvmclock_ctrl(cpu_get_vcpu(machine, i));
+}
+
+/* The guest's clock went on, as over a suspend of the host. */
+void board_resume(struct machine *machine)
+{
 }
 
 void board_press_power_button(struct machine *machine)
