@@ -119,7 +119,9 @@ step_doxygen() {
 }
 
 step_arm64() {
-	setup_and_build arm64 --cross-file tools/arm64.ini -Dtests=disabled
+	setup_and_build arm64 --cross-file tools/arm64.ini -Dtests=disabled &&
+		tests/nested/cross-build.py aarch64 "$out/arm64-vmm" reference-vmm/reference-vmm \
+			>/dev/null
 }
 
 # One minute for each target; the finding stays in the directory that is named.

@@ -10,6 +10,10 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 
+# How much is moved: mib=N on the command line.
+mib=64
+some_data() { head -c $((mib * 1048576)) /dev/urandom; }
+
 do_facts() {
 	echo "fact release $(uname -r)"
 	echo "fact cpus $(grep -c ^processor /proc/cpuinfo)"
@@ -18,7 +22,7 @@ do_facts() {
 	echo "fact cmdline $(cat /proc/cmdline)"
 	echo "fact clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 	grep -E '^ +[0-9]+:.*ttyS0' /proc/interrupts | sed 's/^/fact interrupts /'
-	dmesg | grep -E 'ttyS0 at I/O' | sed 's/^/fact serial /'
+	dmesg | grep -E 'ttyS0 at (I/O|MMIO)' | sed 's/^/fact serial /'
 	dmesg | grep -iE 'ACPI.*(error|warning|bios bug|exception|invalid|mismatch)' |
 		sed 's/^/complaint /'
 	dmesg | grep -iE 'firmware bug|topology|mtrr.*bad|NMI watchdog: .*stuck|rcu.*stall' |
@@ -29,6 +33,16 @@ do_tables() {
 	for table in /sys/firmware/acpi/tables/[A-Z]*; do
 		[ -f "$table" ] && echo "fact table $(basename "$table") $(wc -c <"$table")"
 	done
+}
+
+do_tree() {
+	for node in /proc/device-tree/*/compatible; do
+		name=${node%/compatible}
+		echo "fact node ${name##*/} $(tr '\0' ' ' <"$node")"
+	done
+	# The kernel wipes the seeds once it has used them.
+	[ "$(tr -d '\0' </proc/device-tree/chosen/kaslr-seed | wc -c)" -eq 0 ] &&
+		echo "fact kaslr seed taken"
 }
 
 do_read() {
@@ -95,12 +109,12 @@ do_rng() {
 	[ "$packed" -gt 99000 ] && echo "fact rng noise"
 }
 
-# 64 MiB through write, sync and remount; a second disk is read-only.
+# Some MiB through write, sync and remount; a second disk is read-only.
 do_disk() {
 	echo "fact serial $(cat /sys/block/vda/serial)"
 	mkdir -p /mnt
 	mount /dev/vda /mnt || echo "complaint /dev/vda does not mount"
-	head -c 67108864 /dev/urandom >/mnt/data
+	some_data >/mnt/data
 	before=$(md5sum </mnt/data)
 	sync
 	umount /mnt
@@ -117,20 +131,20 @@ do_readonly() {
 	dd if=/dev/zero of=/dev/vdb bs=4096 count=1 2>/dev/null && echo "complaint /dev/vdb takes writes"
 }
 
-# 64 MiB each way over TCP; the host's end is at 10.0.0.1.
+# Some MiB each way over TCP; the host's end is at 10.0.0.1.
 do_net() {
 	ip link set lo up
 	ip addr add 10.0.0.2/24 dev eth0
 	ip link set eth0 up
 	echo "fact mtu $(cat /sys/class/net/eth0/mtu)"
-	head -c 67108864 /dev/urandom >/tmp/data
+	some_data >/tmp/data
 	until ping -c 1 -W 1 10.0.0.1 >/dev/null 2>&1; do
 		:
 	done
 	sum=$(md5sum </tmp/data)
-	[ "$(nc 10.0.0.1 5000 </tmp/data)" = "$sum" ] && echo "fact sent 64 MiB"
+	[ "$(nc 10.0.0.1 5000 </tmp/data)" = "$sum" ] && echo "fact sent $mib MiB"
 	# The host kept what came, and gives it back.
-	[ "$(nc 10.0.0.1 5001 </dev/null | md5sum)" = "$sum" ] && echo "fact received 64 MiB"
+	[ "$(nc 10.0.0.1 5001 </dev/null | md5sum)" = "$sum" ] && echo "fact received $mib MiB"
 }
 
 # Ask the host's echo, then be the one that is asked.
@@ -270,6 +284,7 @@ do_affinity() {
 
 for word in $(cat /proc/cmdline); do
 	case $word in
+	mib=*) mib=${word#mib=} ;;
 	do=*) "do_${word#do=}" ;;
 	esac
 done

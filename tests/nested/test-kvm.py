@@ -16,12 +16,12 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 sys.pycache_prefix = os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "libvmm", "python")
 
-from withkvm import packages  # noqa: E402 (the path had to come first)
+from withkvm import cross  # noqa: E402 (the path had to come first)
+from withkvm.errors import Failure  # noqa: E402
 
 TIMEOUT = 240
 
@@ -31,65 +31,21 @@ def skip_all(reason):
     sys.exit(0)
 
 
-def run(command, **kwargs):
-    done = subprocess.run([str(part) for part in command], check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
-    if done.returncode != 0:
-        print("Bail out! " + " ".join(str(part) for part in command[:3]))
-        print(done.stdout[-4000:], file=sys.stderr)
-        sys.exit(1)
-    return done.stdout
-
-
-class Cmocka(packages.Packages):
-    """cmocka for another architecture, unpacked beside the nested machine's packages."""
-
-    NAMES = ("libcmocka0", "libcmocka-dev")
-
-    def tree(self):
-        tree = pathlib.Path(self.directory) / "cmocka"
-        with packages.locked(os.path.join(self.directory, "lock")):
-            if not (tree / "usr/include/cmocka.h").exists():
-                for apt in self._apts(False):
-                    if all(apt.field(name, "Version") for name in self.NAMES):
-                        self._unpack(apt, tree)
-                        break
-        return tree if (tree / "usr/include/cmocka.h").exists() else None
-
-    def _unpack(self, apt, tree):
-        for name in self.NAMES:
-            unpacked = self._fetch(apt, name)
-            if not unpacked:
-                return
-            shutil.copytree(os.path.join(self.directory, unpacked), tree, symlinks=True,
-                            dirs_exist_ok=True)
-
-
 def cross_build(build):
     """Build the tests for arm64; return them and where their libraries are."""
-    for tool in ("aarch64-linux-gnu-gcc", "qemu-system-aarch64"):
-        if not shutil.which(tool):
-            skip_all(f"no {tool}: tools/deps arm64 installs it")
-    tree = Cmocka("aarch64").ensure().tree()
-    if not tree:
-        skip_all("no cmocka for arm64 in the package lists")
-    directory = build / "arm64"
-    machine = build / "arm64-cmocka.ini"
-    machine.write_text(f"""[binaries]
-pkgconfig = 'pkg-config'
-[properties]
-sys_root = '{tree}'
-pkg_config_libdir = '{tree}/usr/lib/aarch64-linux-gnu/pkgconfig'
-""", encoding="utf-8")
-    if not (directory / "build.ninja").exists():
-        env = {name: value for name, value in os.environ.items()
-               if name not in ("CC", "CXX", "CFLAGS", "LDFLAGS")}
-        run(["meson", "setup", "--cross-file", TOP / "tools/arm64.ini", "--cross-file",
-             machine, "-Dlibs=kvm", "-Dvmm=disabled", "-Dtests=enabled",
-             "-Dbuildtype=debug", directory, TOP], env=env)
-    programs = tests_of(directory, True)
-    run(["ninja", "-C", directory, *[path.name for path in programs]])
-    return programs, tree / "usr/lib/aarch64-linux-gnu"
+    reason = cross.why_not("aarch64")
+    if reason:
+        skip_all(reason)
+    try:
+        made = cross.Build("aarch64", build / "arm64",
+                           ("-Dlibs=kvm", "-Dvmm=disabled", "-Dtests=enabled",
+                            "-Dbuildtype=debug"))
+        programs = tests_of(made.directory, True)
+        made.compile([path.name for path in programs])
+    except Failure as failure:
+        print(f"Bail out! {failure}")
+        sys.exit(1)
+    return programs, ":".join(map(str, made.sysroot.libraries))
 
 
 def tests_of(directory, with_units):
@@ -108,7 +64,7 @@ def tests_of(directory, with_units):
 def run_nested(arch, programs, libraries):
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
     if libraries:
-        env["LD_LIBRARY_PATH"] = str(libraries)
+        env["LD_LIBRARY_PATH"] = libraries
     loop = "; ".join(f"echo '@ {p.name}'; {p} || echo '@ failed'" for p in programs)
     command = [HERE / "with-kvm", "--nested", "--arch", arch, "--cpus", "1",
                "--timeout", TIMEOUT]
