@@ -36,6 +36,7 @@ static struct tree_desc description(void)
 		.cpu_count = CPUS,
 		.gic_version = 3,
 		.has_pmu = true,
+		.has_serial = true,
 		.virtio = devices,
 		.virtio_count = DEVICES,
 		.rng_seed = seed,
@@ -249,9 +250,27 @@ static void dtc_has_no_complaint(void **state)
 		fail_msg("dtc says: %s", text);
 }
 
+static void a_machine_without_a_console_names_none(void **state)
+{
+	struct tree_desc desc = description();
+	const void *value;
+	struct world w;
+	size_t len;
+
+	desc.has_serial = false;
+	start(&w, &desc);
+	assert_int_equal(
+	    vmm_fdt_find(w.data, w.len, "/serial@9000000", "reg", &value, &len), -ENOENT);
+	assert_int_equal(
+	    vmm_fdt_find(w.data, w.len, "/chosen", "stdout-path", &value, &len), -ENOENT);
+	expect_text(&w, "/chosen", "bootargs", desc.cmdline);
+	vmm_fdt_free(w.fdt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_machine_without_a_console_names_none),
 		cmocka_unit_test(the_boot_is_in_chosen),
 		cmocka_unit_test(what_there_is_not_is_not_told),
 		cmocka_unit_test(memory_and_cpus_are_there),

@@ -62,7 +62,7 @@ make_bridges() {
 # start_pair N: the guest with the addresses 10.1.0.N and 10.2.0.N
 start_pair() {
 	# Not in_net: a function would stand between us and the signal.
-	nsenter -t $holder -n "$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 192M \
+	nsenter -t $holder -n "$vmm" run --kernel "$image" --initrd "$initrd" --memory 192M \
 		--cmdline "console=ttyS0 quiet panic=-1 do=modules do=pair self=$1 do=wait" \
 		--net tap=tap1$1 --net tap=tap2$1 >$dir/out.$1 2>$dir/err.$1 </dev/null &
 	eval "pair$1=$!"
@@ -103,7 +103,7 @@ two_guests_with_two_nets_each_reach_each_other_and_the_host() {
 # when the guest has synced so many more files. The last one is in $synced.
 killed_while_syncing() {
 	rm -f $dir/out
-	"$vmm" run --kernel "$bzimage" --initrd "$initrd" --memory 256M --disk $dir/disk,queues=2 \
+	"$vmm" run --kernel "$image" --initrd "$initrd" --memory 256M --disk $dir/disk,queues=2 \
 		--cpus 2 --cmdline "console=ttyS0 quiet panic=-1 do=modules do=synced synced=$1 last=100000" \
 		>$dir/out 2>$dir/err </dev/null &
 	pid=$!

@@ -135,13 +135,13 @@ static void list_parts(struct board *board)
 		add_part(&part, "GICv2 CPU interface (KVM)", VMM_LOAD_ARM64_GIC_CPU,
 			 GIC_V2_CPU_LEN, -1);
 	}
-	add_part(&part, "serial", SERIAL_GPA, SERIAL_LEN, SERIAL_GSI);
 	add_part(&part, "clock", RTC_GPA, VMM_SIO_PL031_LEN, RTC_GSI);
+	add_part(&part, "serial", SERIAL_GPA, SERIAL_LEN, SERIAL_GSI);
 }
 
 const struct board_part *board_get_parts(const struct machine *machine, size_t *out_count)
 {
-	*out_count = PARTS_MAX;
+	*out_count = PARTS_MAX - (machine->console ? 0 : 1);
 	return machine->board->parts;
 }
 
@@ -156,15 +156,16 @@ int board_add_devices(struct machine *machine, struct vmm_error *err)
 	if (ret < 0)
 		return vmm_error_set(err, ret, "interrupts: %s", strerror(-ret));
 
-	ret = console_new(&machine->outcome, board->irq_fd[IRQ_SERIAL], &machine->console,
-			  err);
+	if (!machine->desc->no_console)
+		ret = console_new(&machine->outcome, board->irq_fd[IRQ_SERIAL],
+				  &machine->console, err);
 	if (ret < 0)
 		return ret;
 	ret = rtc_new(machine->loop, board->irq_fd[IRQ_RTC], &board->rtc);
 	if (ret == 0)
 		ret = vmm_bus_add(machine->mmio, RTC_GPA, VMM_SIO_PL031_LEN, &rtc_bus_ops,
 				  board->rtc);
-	if (ret == 0)
+	if (ret == 0 && machine->console)
 		ret = vmm_bus_add(machine->mmio, SERIAL_GPA, VMM_SIO_SERIAL_PORTS,
 				  &console_bus_ops, machine->console);
 	list_parts(board);
@@ -183,7 +184,7 @@ int board_get_places(struct vmm_alloc_ranges **out_windows,
 
 int board_start(struct machine *machine, struct vmm_error *err)
 {
-	return console_start(machine->console, err);
+	return machine->console ? console_start(machine->console, err) : 0;
 }
 
 /* There is no way to tell a guest that it stood still, so its clock stands still, too. */

@@ -148,6 +148,7 @@ static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 	desc.cpu_count = machine->desc->cpus;
 	desc.gic_version = machine->board->gic_version;
 	desc.has_pmu = has_pmu(machine);
+	desc.has_serial = machine->console != NULL;
 	desc.virtio = virtio;
 	desc.virtio_count = describe_virtio(machine->virtio, virtio);
 	ret = load_tree(&desc, mem, &map, &tree, err);

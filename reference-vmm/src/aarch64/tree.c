@@ -67,7 +67,8 @@ static void put_chosen(struct tree *tree)
 	char path[48];
 
 	(void)snprintf(path, sizeof(path), "/serial@%" PRIx64 ":115200n8", SERIAL_GPA);
-	vmm_fdt_put_string(fdt, "stdout-path", path);
+	if (desc->has_serial)
+		vmm_fdt_put_string(fdt, "stdout-path", path);
 	vmm_fdt_put_string(fdt, "bootargs", desc->cmdline);
 	if (desc->initrd.len > 0) {
 		vmm_fdt_put_u64(fdt, "linux,initrd-start", desc->initrd.gpa);
@@ -239,7 +240,8 @@ int tree_build(const struct tree_desc *desc, struct vmm_fdt *fdt, const void **o
 	vmm_fdt_put_u32(fdt, "#size-cells", 2);
 	vmm_fdt_put_u32(fdt, "interrupt-parent", tree.gic);
 	put_chosen(&tree);
-	put_aliases(&tree);
+	if (desc->has_serial)
+		put_aliases(&tree);
 	vmm_fdt_put_memory(fdt, desc->map);
 	put_cpus(&tree);
 	put_psci(&tree);
@@ -249,7 +251,8 @@ int tree_build(const struct tree_desc *desc, struct vmm_fdt *fdt, const void **o
 	if (desc->has_pmu)
 		put_pmu(&tree);
 	put_clock(&tree);
-	put_serial(&tree);
+	if (desc->has_serial)
+		put_serial(&tree);
 	put_rtc(&tree);
 	for (size_t i = 0; i < desc->virtio_count; i++)
 		put_virtio(&tree, &desc->virtio[i]);

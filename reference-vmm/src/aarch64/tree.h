@@ -20,6 +20,7 @@ struct tree_desc {
 	uint32_t cpu_count;
 	uint32_t gic_version; /* 2 or 3 */
 	bool has_pmu;
+	bool has_serial;
 	const struct tree_virtio *virtio;
 	size_t virtio_count;
 	const void *rng_seed;
