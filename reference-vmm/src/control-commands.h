@@ -12,6 +12,10 @@
 json_t *control_execute(struct machine *machine, const struct control_request *request,
 			struct vmm_error *err);
 
+/* running, paused or stopping; and how long since it was started. */
+const char *control_state_of(const struct machine *machine);
+json_int_t control_uptime_ms(const struct machine *machine);
+
 /* A text for a reply; bytes that are no UTF-8 come as question marks. */
 json_t *control_text(const char *text);
 

@@ -8,7 +8,7 @@
 
 #include "control-place.h"
 
-enum { CONTROL_REPLY_MAX = 1 << 20 };
+enum { CONTROL_REPLY_MAX = 4 << 20 }; /* statistics of many vCPUs and queues */
 
 /* A client's connection to a machine. */
 struct connection {

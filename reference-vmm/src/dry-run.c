@@ -39,11 +39,10 @@ static json_t *describe_virtio(const struct virtio *virtio, size_t index)
 {
 	const struct virtio_device *device = virtio_get_device(virtio, index);
 	struct virtio_place place = virtio_get_place(virtio, index);
-	/* Named as its option is, if it has one. */
-	const char *name = device->name + (strncmp(device->name, "--", 2) == 0 ? 2 : 0);
-	json_t *json = json_pack(
-	    "{s:s, s:I, s:I, s:I}", "name", name, "gpa", (json_int_t)place.gpa, "bytes",
-	    (json_int_t)VMM_VIRTIO_MMIO_LEN, "gsi", (json_int_t)place.gsi);
+	json_t *json =
+	    json_pack("{s:s, s:I, s:I, s:I}", "name", virtio_get_name(virtio, index),
+		      "gpa", (json_int_t)place.gpa, "bytes",
+		      (json_int_t)VMM_VIRTIO_MMIO_LEN, "gsi", (json_int_t)place.gsi);
 
 	if (device->detail && device->detail[0])
 		(void)json_object_set_new(json, "detail", control_text(device->detail));

@@ -233,6 +233,13 @@ const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_
 	return &virtio->slots[index].device;
 }
 
+const char *virtio_get_name(const struct virtio *virtio, size_t index)
+{
+	const char *name = virtio->slots[index].device.name;
+
+	return strncmp(name, "--", 2) == 0 ? name + 2 : name;
+}
+
 void virtio_get_queue_counters(const struct virtio *virtio, size_t index, uint32_t queue,
 			       struct vmm_virtq_counters *out)
 {

@@ -41,6 +41,9 @@ size_t virtio_get_count(const struct virtio *virtio);
 struct virtio_place virtio_get_place(const struct virtio *virtio, size_t index);
 const struct virtio_device *virtio_get_device(const struct virtio *virtio, size_t index);
 
+/* Its name in results: that of its option, if it has one. */
+const char *virtio_get_name(const struct virtio *virtio, size_t index);
+
 /* What went through queue @queue, below queue_n, of device @index. Any thread. */
 void virtio_get_queue_counters(const struct virtio *virtio, size_t index, uint32_t queue,
 			       struct vmm_virtq_counters *out);

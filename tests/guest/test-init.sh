@@ -177,6 +177,17 @@ do_button() {
 	done
 }
 
+# Say how large the disk is, and again when that changes.
+do_size() {
+	(last=
+	while [ ! -e /tmp/button ]; do
+		now=$(cat /sys/block/vda/size)
+		[ "$now" = "$last" ] || echo "fact size $now"
+		last=$now
+		sleep 0.1
+	done) &
+}
+
 # Only a busy CPU can be taken for one that hangs: idle ones calm the watchdog.
 do_busy() { (while [ ! -e /tmp/button ]; do :; done) & }
 

@@ -458,6 +458,26 @@ a_paused_guest_stands_still_and_goes_on() {
 		fail "ticks are lost"
 }
 
+a_disk_grows_under_a_running_guest() {
+	truncate -s 8M $dir/disk
+	start "do=size do=traffic" "--disk $dir/disk,id=data --rng"
+	await '^fact size 16384.?$'
+	has '^fact size 16384.?$'
+	control resize-disk demo data 24M
+	says '^size: 24 MiB$'
+	await '^fact size 49152.?$'
+	has '^fact size 49152.?$'
+	truncate -s 32M $dir/disk
+	control resize-disk demo vda
+	await '^fact size 65536.?$'
+	has '^fact size 65536.?$'
+	control stats demo
+	says '^devices.0.name: disk$'
+	says '^devices.0.queues.0.used: [1-9]'
+	says '^devices.0.queues.0.interrupts: [1-9]'
+	press
+}
+
 a_paused_guest_is_killed_with_its_devices_at_work() {
 	truncate -s 64M $dir/disk
 	start "do=traffic" "--disk $dir/disk --rng --balloon"

@@ -612,6 +612,10 @@ def a_machine_may_have_no_console(directory):
         tap.check("serial" not in [d["name"] for d in plan["devices"]], f"{plan['devices']}")
 
 
+def kernel_of(home):
+    return home.work / "count.elf"
+
+
 def statistics_tell_counts_and_times(directory):
     with Home(directory) as home:
         home.start("demo")
@@ -624,6 +628,14 @@ def statistics_tell_counts_and_times(directory):
         exits = [s["cpus"][0]["exits"]["io"] for s in (first, second)]
         tap.check(exits[0]["count"] < exits[1]["count"], f"counts {exits}")
         tap.check(0 < exits[1]["time_ns"] - exits[0]["time_ns"] <= passed, f"times {exits}")
+        tap.equal(second["devices"], [], "devices")
+        home.start("more", "--disk", f"{kernel_of(home)},ro,queues=2", "--net", "none")
+        devices = home.json("stats", "more")["devices"]
+        tap.equal([(d["name"], len(d["queues"])) for d in devices], [("disk", 2), ("net", 3)],
+                  "devices")
+        tap.equal(devices[0]["queues"][1],
+                  {"queue": 1, "size": 0, "used": 0, "inflight": 0, "interrupts": 0,
+                   "suppressed": 0, "malformed": 0, "broken": 0}, "a queue without a driver")
         rounds = second["loop"]["rounds"]
         tap.check(rounds["count"] > first["loop"]["rounds"]["count"], "rounds")
         tap.check(0 < rounds["half_within_ns"] <= rounds["99_of_100_within_ns"]
