@@ -115,12 +115,22 @@ listen() {
 	done
 }
 
+# The initramfs cannot be pivoted away from, which is how some programs lock themselves in
+# (passt). So the command has it as a mount of its own on top, as after a switch_root.
+enter_root() {
+	mkdir "$own/root"
+	mount --rbind / "$own/root"
+	cd "$own/root" || exit
+	mount --move . /
+}
+
 # In a subshell: this one's own word on it, such as "Killed", is for the console.
 run() (
 	controlling=
 	[ "$stdin" != tty ] || controlling=-c
+	enter_root
 	# shellcheck disable=SC2086 # an option or nothing
-	exec setsid $controlling env -i "$own/bin/sh" "$own/command" \
+	exec chroot . setsid $controlling env -i "$own/bin/sh" "$own/command" \
 		<&5 >&6 2>&7 3>&- 5>&- 6>&- 7>&-
 )
 
