@@ -107,7 +107,9 @@ killed_while_syncing() {
 		--cpus 2 --cmdline "console=ttyS0 quiet panic=-1 do=modules do=synced synced=$1 last=100000" \
 		>$dir/out 2>$dir/err </dev/null &
 	pid=$!
-	await "^synced $(($1 + $2))"
+	for _ in 1 2 3; do
+		await "^synced $(($1 + $2))"
+	done
 	kill -KILL $pid
 	wait $pid
 	status=$?
