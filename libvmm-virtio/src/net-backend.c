@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/if_tun.h>
@@ -314,6 +315,30 @@ int vmm_virtio_net_open_tap(const char *name, uint32_t pair_n, int *fds,
 		else
 			(void)close(opened[i]);
 	}
+	errno = saved;
+	return ret;
+}
+
+int vmm_virtio_net_connect_stream(const char *path, int *out_fd, struct vmm_error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int saved = errno, fd, ret = 0;
+	size_t len = strlen(path);
+
+	if (len == 0)
+		return vmm_error_set(err, -EINVAL, "path of a socket is empty");
+	if (len >= sizeof(address.sun_path))
+		return vmm_error_at(err, -E2BIG, 0, sizeof(address.sun_path) - 1, len,
+				    "%.160s: path of a socket of more than %zu bytes",
+				    path, sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, len);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		ret = vmm_error_set(err, -errno, "%.160s: %s", path, strerror(errno));
+	if (ret == 0)
+		*out_fd = fd;
+	else if (fd >= 0)
+		(void)close(fd);
 	errno = saved;
 	return ret;
 }

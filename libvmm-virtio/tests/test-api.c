@@ -164,6 +164,21 @@ static void a_device_is_carried_by_mmio(void **state)
 	assert_int_equal(vmm_virtio_rng_get_doorbell(rng), -1);
 }
 
+static void images_and_sockets_are_opened_by_name(void **state)
+{
+	struct vmm_error err = { 0 };
+	int fd = -1;
+
+	assert_int_equal(vmm_virtio_blk_open_image("/dev/null",
+						   VMM_VIRTIO_BLK_IMAGE_READONLY |
+						       VMM_VIRTIO_BLK_IMAGE_DIRECT,
+						   &fd, &err),
+			 -EINVAL);
+	assert_int_equal(err.code, -EINVAL);
+	assert_int_equal(vmm_virtio_net_connect_stream("", &fd, NULL), -EINVAL);
+	assert_int_equal(fd, -1);
+}
+
 static int complete_at_once(void *ctx, struct vmm_virtio_blk_io *io)
 {
 	vmm_virtio_blk_complete(io, 0);
@@ -408,6 +423,7 @@ int main(void)
 		cmocka_unit_test(plain_structures_have_the_size_of_their_release),
 		cmocka_unit_test(a_queue_serves_a_driver),
 		cmocka_unit_test(a_device_is_carried_by_mmio),
+		cmocka_unit_test(images_and_sockets_are_opened_by_name),
 		cmocka_unit_test(a_block_device_has_a_back_end),
 		cmocka_unit_test(a_rate_is_limited),
 		cmocka_unit_test(memory_devices_are_made_and_asked),

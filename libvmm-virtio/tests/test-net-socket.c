@@ -3,8 +3,10 @@
 #include "virtio-test.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "net-rig.h"
@@ -448,6 +450,71 @@ static void bad_descriptors_are_refused(void **state)
 	assert_int_equal(close(file[0]), 0);
 }
 
+static void expect_no_connection(const char *path, int code)
+{
+	struct vmm_error err = { 0 };
+	int fd = -77, next = dup(0), again;
+
+	errno = 99;
+	assert_int_equal(vmm_virtio_net_connect_stream(path, &fd, &err), code);
+	assert_int_equal(errno, 99);
+	assert_int_equal(err.code, code);
+	assert_int_equal(fd, -77);
+	if (*path)
+		assert_memory_equal(err.message, path, strnlen(path, 160));
+	close(next);
+	again = dup(0);
+	assert_int_equal(again, next);
+	close(again);
+}
+
+/* A program that listens, as passt does, or does not. */
+static void a_socket_is_connected_to_or_said_to_be_none(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char longest[sizeof(address.sun_path) + 1];
+	int fd, s, peer, waiting[64], n = 0;
+
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	expect_no_connection(longest, -E2BIG);
+	longest[sizeof(longest) - 2] = '\0';
+	expect_no_connection(longest, -ENOENT);
+	expect_no_connection("", -EINVAL);
+	expect_no_connection("/dev/null", -ECONNREFUSED);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path),
+		       "/tmp/vmm-net-%ld.socket", (long)getpid());
+	s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	expect_no_connection(address.sun_path, -EPROTOTYPE);
+	close(s);
+	expect_no_connection(address.sun_path, -ECONNREFUSED);
+	assert_int_equal(unlink(address.sun_path), 0);
+
+	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	expect_no_connection(address.sun_path, -ECONNREFUSED);
+	assert_int_equal(listen(s, 1), 0);
+	assert_int_equal(vmm_virtio_net_connect_stream(address.sun_path, &fd, NULL), 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	peer = accept(s, NULL, NULL);
+	assert_int_equal(send(fd, "hello", 5, 0), 5);
+	assert_int_equal(recv(peer, got, sizeof(got), 0), 5);
+	close(peer);
+	close(fd);
+	/* Nobody accepts: at some time no more fit, and that is said at once. */
+	while (n < 64 &&
+	       vmm_virtio_net_connect_stream(address.sun_path, &waiting[n], NULL) == 0)
+		n++;
+	assert_in_range(n, 1, 63);
+	expect_no_connection(address.sun_path, -EAGAIN);
+	while (n > 0)
+		close(waiting[--n]);
+	close(s);
+	assert_int_equal(unlink(address.sun_path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +531,7 @@ int main(void)
 		cmocka_unit_test(passed_descriptors_are_not_taken),
 		cmocka_unit_test(a_socket_can_come_later),
 		cmocka_unit_test(bad_descriptors_are_refused),
+		cmocka_unit_test(a_socket_is_connected_to_or_said_to_be_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,6 +198,34 @@ struct vmm_virtio_blk_opts {
 		    VMM_VIRTIO_F_INDIRECT_DESC | VMM_VIRTIO_F_EVENT_IDX                  \
 	}
 
+/** How an image is to be opened. @{ */
+/** For reading, beside others who read. */
+#define VMM_VIRTIO_BLK_IMAGE_READONLY 1u
+/** Without the host's page cache (O_DIRECT). */
+#define VMM_VIRTIO_BLK_IMAGE_DIRECT 2u
+/** @} */
+
+/**
+ * Open a disk image for `opts.fd`: a regular file or a block device, and nothing else. Two
+ * writers, or a writer beside readers, would ruin what is in it, so the open file gets a
+ * lock (F_OFD_SETLK) that ends when the last descriptor of it is closed, whatever ends the
+ * process. It is advisory, known to others who ask for locks; file systems that have none
+ * are opened without. Any thread.
+ *
+ * @param path         of the image; messages start with it
+ * @param flags        VMM_VIRTIO_BLK_IMAGE_*, or 0
+ * @param[out] out_fd  the descriptor, with O_CLOEXEC; the caller's to close
+ * @param[out] err     detail on failure, one line; may be NULL
+ * @retval 0           done
+ * @retval -EINVAL     neither file nor block device, which is not opened then; an unknown
+ *                     flag
+ * @retval -EBUSY      somebody else writes to it, or, not with READONLY, uses it
+ * @retval -EOPNOTSUPP its file system cannot do direct access
+ * @return codes of stat(), open() and fcntl() as they are
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_blk_open_image(const char *path, uint32_t flags,
+						   int *out_fd, struct vmm_error *err);
+
 /** What a device did since it was made; survives a reset. */
 struct vmm_virtio_blk_stats {
 	/** Size of this structure, set by the caller. */

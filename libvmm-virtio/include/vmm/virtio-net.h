@@ -307,6 +307,22 @@ VMM_API void vmm_virtio_net_get_stats(struct vmm_virtio_net *net,
 VMM_API VMM_MUST_USE int vmm_virtio_net_open_tap(const char *name, uint32_t pair_n,
 						 int *fds, struct vmm_error *err);
 
+/**
+ * Connect to a Unix stream socket for #VMM_VIRTIO_NET_STREAM, as of `passt --socket`. Does
+ * not wait for somebody to accept.
+ *
+ * @param path         of the socket, at most 107 bytes; messages start with it
+ * @param[out] out_fd  the descriptor, the caller's to close
+ * @param[out] err     detail on failure, one line; may be NULL
+ * @retval 0           done
+ * @retval -E2BIG      the path is too long
+ * @retval -EINVAL     there is none
+ * @retval -EAGAIN     too many wait there already
+ * @return codes of socket() and connect() as they are
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_net_connect_stream(const char *path, int *out_fd,
+						       struct vmm_error *err);
+
 VMM_DEFINE_CLEANUP(vmm_virtio_net, vmm_virtio_net_free)
 
 VMM_END_DECLS
