@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,41 +28,17 @@ static void disk_free(void *object)
 	free(disk);
 }
 
-/* Two writers, or a writer beside readers, would ruin a file system: the lock goes with
- * the descriptor, whatever ends us. */
-static int lock_image(int fd, const struct disk_desc *desc, struct vmm_error *err)
-{
-	struct flock lock = { .l_type = desc->readonly ? F_RDLCK : F_WRLCK };
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return vmm_error_set(err, -EBUSY,
-				     "%.160s: another process uses it; share it with ,ro",
-				     desc->path);
-	/* Not every file system has locks. */
-	return errno == EINVAL || errno == ENOLCK || errno == EOPNOTSUPP ? 0 : -errno;
-}
-
 static int open_image(const struct disk_desc *desc, int *out_fd, struct vmm_error *err)
 {
-	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (desc->direct ? O_DIRECT : 0) |
-		    (desc->readonly ? O_RDONLY : O_RDWR);
-	struct stat stat;
+	uint32_t flags = (desc->readonly ? VMM_VIRTIO_BLK_IMAGE_READONLY : 0) |
+			 (desc->direct ? VMM_VIRTIO_BLK_IMAGE_DIRECT : 0);
+	int ret = vmm_virtio_blk_open_image(desc->path, flags, out_fd, err);
 
-	*out_fd = open(desc->path, flags);
-	if (*out_fd < 0 && errno == EINVAL && desc->direct)
-		return vmm_error_set(err, -EINVAL,
-				     "%.160s: its file system cannot do direct access",
+	if (ret == -EBUSY && !desc->readonly)
+		return vmm_error_set(err, ret,
+				     "%.160s: another process uses it; share it with ,ro",
 				     desc->path);
-	if (*out_fd < 0 || fstat(*out_fd, &stat) < 0)
-		return vmm_error_set(err, -errno, "%.160s: %s", desc->path,
-				     strerror(errno));
-	if (!S_ISREG(stat.st_mode) && !S_ISBLK(stat.st_mode))
-		return vmm_error_set(err, -EINVAL,
-				     "%.160s: not a disk: neither file nor block device",
-				     desc->path);
-	return lock_image(*out_fd, desc, err);
+	return ret;
 }
 
 static int make_rate(const struct disk_desc *desc, struct vmm_virtio_rate **out,

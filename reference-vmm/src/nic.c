@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,18 +37,6 @@ static void nic_free(void *object)
 		(void)waitpid(nic->passt, NULL, 0);
 	}
 	free(nic);
-}
-
-static int connect_socket(const char *path, int *out_fd, struct vmm_error *err)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	strcpy(address.sun_path, path); /* the options checked its length */
-	*out_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*out_fd < 0 ||
-	    connect(*out_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return vmm_error_set(err, -errno, "--net: %s: %s", path, strerror(errno));
-	return 0;
 }
 
 /* A passt of our own, whose end of the connection is its descriptor 3. */
@@ -98,8 +85,9 @@ static int open_back_end(struct nic *nic, const struct nic_desc *desc,
 			   : vmm_error_set(err, -errno, "--net: tap-fd=%d: %s", desc->fd,
 					   strerror(errno));
 	case NIC_PASST:
-		return desc->name[0] ? connect_socket(desc->name, &nic->fds[0], err)
-				     : start_passt(nic, err);
+		return desc->name[0]
+			   ? vmm_virtio_net_connect_stream(desc->name, &nic->fds[0], err)
+			   : start_passt(nic, err);
 	case NIC_NONE:
 		break; /* a cable that leads nowhere */
 	}
