@@ -9,6 +9,7 @@
 
 #include "options.h"
 #include "tell.h"
+#include "transport.h"
 
 #define QUEUE_DEFAULT 128u
 #define STAT_LEN 10u
@@ -229,6 +230,8 @@ int vmm_virtio_balloon_set_target(struct vmm_virtio_balloon *balloon,
 {
 	int ret = -EINVAL;
 
+	if (transport->ctx != balloon)
+		return ret;
 	fair_enter(&balloon->lock);
 	if (pages <= balloon->map.all)
 		ret = tell(transport, BALLOON_CONFIG_TARGET, pages);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Disk images: opening one that nobody else writes to, and making one larger. */
+/* Disk images: opening one that nobody else writes to, and how large they are. */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "blk.h"
+#include "transport.h"
 
 #define READONLY VMM_VIRTIO_BLK_IMAGE_READONLY
 #define DIRECT VMM_VIRTIO_BLK_IMAGE_DIRECT
@@ -93,6 +96,97 @@ int vmm_virtio_blk_open_image(const char *path, uint32_t flags, int *out_fd,
 		*out_fd = fd;
 	else if (fd >= 0)
 		(void)close(fd);
+	errno = saved;
+	return ret;
+}
+
+/* The lock is held. What is in flight was judged by the capacity of before. */
+static int tell_capacity(struct vmm_virtio_blk *blk,
+			 struct vmm_virtio_transport *transport, uint64_t bytes)
+{
+	uint64_t sectors = bytes / VMM_VIRTIO_BLK_SECTOR, le = htole64(sectors);
+
+	__atomic_store_n(&blk->sectors, sectors, __ATOMIC_RELAXED);
+	return vmm_virtio_transport_set_config(transport, 0, &le, sizeof(le));
+}
+
+int vmm_virtio_blk_set_capacity(struct vmm_virtio_blk *blk,
+				struct vmm_virtio_transport *transport, uint64_t capacity)
+{
+	int saved = errno, ret = 0;
+
+	if (transport->ctx != blk)
+		return -EINVAL;
+	if (capacity == 0 && blk->engine.kind == VMM_VIRTIO_BLK_ENGINE_CALLER)
+		return -EINVAL;
+	pthread_mutex_lock(&blk->capacity_lock);
+	if (capacity == 0)
+		ret = blk_file_size(&blk->file, &capacity);
+	if (ret == 0)
+		ret = tell_capacity(blk, transport, capacity);
+	pthread_mutex_unlock(&blk->capacity_lock);
+	errno = saved;
+	return ret;
+}
+
+/* Beyond the limit, ftruncate() would send a signal that ends the VMM. */
+static int grow_file(int fd, uint64_t bytes)
+{
+	struct rlimit limit;
+	int ret;
+
+	if (bytes > INT64_MAX ||
+	    (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur))
+		return -EFBIG;
+	do
+		ret = ftruncate(fd, (off_t)bytes);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : 0;
+}
+
+/* The lock is held. */
+static int resize(struct vmm_virtio_blk *blk, struct vmm_virtio_transport *transport,
+		  uint64_t bytes, struct vmm_error *err)
+{
+	uint64_t size, before = blk->sectors * VMM_VIRTIO_BLK_SECTOR;
+	int ret = blk_file_size(&blk->file, &size);
+
+	if (ret < 0)
+		return vmm_error_set(err, ret, "size of the disk image is unknown");
+	if (bytes == 0)
+		bytes = size;
+	if (bytes < before)
+		return vmm_error_at(err, -EINVAL, 0, before, bytes,
+				    "a disk of %llu bytes does not become smaller",
+				    (unsigned long long)before);
+	if (bytes > size && blk->file.is_device)
+		return vmm_error_at(err, -ENOSPC, 0, size, bytes,
+				    "the block device has no more than %llu bytes",
+				    (unsigned long long)size);
+	ret = bytes > size ? grow_file(blk->file.fd, bytes) : 0;
+	if (ret < 0)
+		return vmm_error_at(err, ret, 0, size, bytes,
+				    "the disk image does not grow: %s", strerror(-ret));
+	return bytes / VMM_VIRTIO_BLK_SECTOR > blk->sectors
+		   ? tell_capacity(blk, transport, bytes)
+		   : 0;
+}
+
+int vmm_virtio_blk_resize(struct vmm_virtio_blk *blk,
+			  struct vmm_virtio_transport *transport, uint64_t bytes,
+			  struct vmm_error *err)
+{
+	int saved = errno, ret;
+
+	if (transport->ctx != blk)
+		return vmm_error_set(err, -EINVAL, "transport of another device");
+	if (blk->engine.kind == VMM_VIRTIO_BLK_ENGINE_CALLER)
+		return vmm_error_set(err, -EOPNOTSUPP, "a disk without an image");
+	if (blk->readonly && bytes != 0)
+		return vmm_error_set(err, -EROFS, "a read-only disk does not grow");
+	pthread_mutex_lock(&blk->capacity_lock);
+	ret = resize(blk, transport, bytes, err);
+	pthread_mutex_unlock(&blk->capacity_lock);
 	errno = saved;
 	return ret;
 }

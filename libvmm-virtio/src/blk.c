@@ -104,15 +104,20 @@ static int restore(void *ctx, struct vmm_virtio_transport *transport,
 		   const struct vmm_virtio_activation *a, const void *data, size_t len)
 {
 	struct vmm_virtio_blk *blk = ctx;
-	int ret = blk_load(blk, data, len);
-	uint64_t sectors = htole64(blk->sectors);
-	uint8_t writeback = blk->writeback;
+	uint64_t sectors;
+	uint8_t writeback;
+	int ret;
 
+	pthread_mutex_lock(&blk->capacity_lock);
+	ret = blk_load(blk, data, len);
+	sectors = htole64(blk->sectors);
+	writeback = blk->writeback;
 	/* For the reset that follows a failure. */
 	blk->transport = a ? transport : NULL;
 	if (ret == 0)
 		ret = vmm_virtio_transport_sync_config(transport, 0, &sectors,
 						       sizeof(sectors));
+	pthread_mutex_unlock(&blk->capacity_lock);
 	if (ret == 0)
 		ret = vmm_virtio_transport_sync_config(transport, BLK_CONFIG_WRITEBACK,
 						       &writeback, 1);
@@ -385,6 +390,7 @@ int vmm_virtio_blk_new(const struct vmm_virtio_blk_opts *opts,
 	blk->readonly = o.readonly;
 	blk->writeback = true;
 	pthread_mutex_init(&blk->file.bounce_lock, NULL);
+	pthread_mutex_init(&blk->capacity_lock, NULL);
 	if (o.id)
 		memcpy(blk->id, o.id, strnlen(o.id, sizeof(blk->id)));
 	if (o.lifetime)
@@ -411,6 +417,7 @@ void vmm_virtio_blk_free(struct vmm_virtio_blk *blk)
 		blk_queue_fini(&blk->queues[i]);
 	free(blk->queues);
 	blk_file_close(&blk->file);
+	pthread_mutex_destroy(&blk->capacity_lock);
 	pthread_mutex_destroy(&blk->file.bounce_lock);
 	free(blk);
 }
@@ -428,23 +435,4 @@ int vmm_virtio_blk_get_doorbell(const struct vmm_virtio_blk *blk, uint32_t queue
 int vmm_virtio_blk_get_fd(const struct vmm_virtio_blk *blk, uint32_t queue)
 {
 	return queue < blk->queue_n ? blk->queues[queue].poll : -1;
-}
-
-int vmm_virtio_blk_set_capacity(struct vmm_virtio_blk *blk,
-				struct vmm_virtio_transport *transport, uint64_t capacity)
-{
-	uint64_t sectors, le;
-	int ret;
-
-	if (capacity == 0) {
-		if (blk->engine.kind == VMM_VIRTIO_BLK_ENGINE_CALLER)
-			return -EINVAL;
-		ret = blk_file_size(&blk->file, &capacity);
-		if (ret < 0)
-			return ret;
-	}
-	sectors = capacity / VMM_VIRTIO_BLK_SECTOR;
-	le = htole64(sectors);
-	__atomic_store_n(&blk->sectors, sectors, __ATOMIC_RELAXED);
-	return vmm_virtio_transport_set_config(transport, 0, &le, sizeof(le));
 }

@@ -143,6 +143,8 @@ struct vmm_virtio_blk {
 	struct vmm_virtq *const *vqs;
 	/* Negotiated. */
 	uint64_t features;
+	/* Changed with the lock, together with what the driver reads. */
+	pthread_mutex_t capacity_lock;
 	uint64_t sectors;
 	uint32_t block_size;
 	bool readonly;

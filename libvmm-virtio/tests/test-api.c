@@ -207,6 +207,7 @@ static void a_block_device_has_a_back_end(void **state)
 	    vmm_virtio_mmio_new(&opts, vmm_virtio_blk_get_device(blk), &mmio, NULL), 0);
 	t = vmm_virtio_mmio_get_transport(mmio);
 	assert_int_equal(vmm_virtio_blk_set_capacity(blk, t, 1024), 0);
+	assert_int_equal(vmm_virtio_blk_resize(blk, t, 2048, NULL), -EOPNOTSUPP);
 	assert_int_equal(vmm_virtio_blk_get_engine(blk), VMM_VIRTIO_BLK_ENGINE_CALLER);
 	assert_true(vmm_virtio_blk_get_doorbell(blk, 0) >= 0);
 	assert_int_equal(vmm_virtio_blk_get_doorbell(blk, 1), -1);

@@ -231,7 +231,7 @@ VMM_API void vmm_virtio_balloon_run(struct vmm_virtio_balloon *balloon);
  * @param transport  that carries it
  * @param pages      of 4 KiB
  * @retval 0         done
- * @retval -EINVAL   more than the guest has
+ * @retval -EINVAL   more than the guest has, or the transport carries another device
  */
 VMM_API VMM_MUST_USE int vmm_virtio_balloon_set_target(
     struct vmm_virtio_balloon *balloon, struct vmm_virtio_transport *transport,

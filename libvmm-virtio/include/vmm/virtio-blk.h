@@ -309,8 +309,9 @@ VMM_API void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue);
 VMM_API void vmm_virtio_blk_complete(struct vmm_virtio_blk_io *io, int result);
 
 /**
- * Change the capacity while the driver is at it, and tell it. What is in flight was judged
- * by the old one.
+ * Change the capacity while the driver is at it, and tell it; no file is touched. What is in
+ * flight was judged by the old one. Any thread, in a pause, too. To make a disk larger, see
+ * vmm_virtio_blk_resize().
  *
  * @param blk        the device
  * @param transport  that carries it
@@ -323,6 +324,29 @@ VMM_API void vmm_virtio_blk_complete(struct vmm_virtio_blk_io *io, int result);
 VMM_API VMM_MUST_USE int vmm_virtio_blk_set_capacity(
     struct vmm_virtio_blk *blk, struct vmm_virtio_transport *transport,
     uint64_t capacity);
+
+/**
+ * Make the disk larger while the driver is at it, and tell it: its image, too, where that
+ * is a regular file. Nothing is ever lost: a disk does not become smaller. What is new reads
+ * as zeroes. Any thread, at any time while the transport lives, in a pause, too.
+ *
+ * @param blk          the device, with an engine
+ * @param transport    that carries it
+ * @param bytes        the new capacity, rounded down to whole sectors, and the size of a
+ *                     file that is smaller; 0: what the size of file or block device is now
+ *                     because somebody else changed it
+ * @param[out] err     detail on failure, one line; may be NULL
+ * @retval 0           done; also if it was that large already
+ * @retval -EINVAL     that would be smaller, or the transport carries another device
+ * @retval -EROFS      the device is read-only, and @p bytes is not 0
+ * @retval -ENOSPC     the block device is smaller than that
+ * @retval -EFBIG      a file must not be that large
+ * @retval -EOPNOTSUPP no engine: a back end of the VMM
+ * @return codes of fstat(), ioctl() and ftruncate() as they are
+ */
+VMM_API VMM_MUST_USE int vmm_virtio_blk_resize(struct vmm_virtio_blk *blk,
+					       struct vmm_virtio_transport *transport,
+					       uint64_t bytes, struct vmm_error *err);
 
 /** Change what the driver is told about wear; no effect if it was not offered. */
 VMM_API void vmm_virtio_blk_set_lifetime(struct vmm_virtio_blk *blk,
