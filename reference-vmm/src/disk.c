@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vmm/virtio-blk.h>
@@ -129,37 +128,20 @@ int disk_resize(struct virtio *virtio, const char *name, uint64_t *bytes,
 		struct vmm_error *err)
 {
 	size_t index = find_disk(virtio, name);
+	struct vmm_error why = { 0 };
 	const struct disk *disk;
-	struct stat stat;
 	off_t size;
-	int ret = 0;
+	int ret;
 
 	if (index == virtio_get_count(virtio))
 		return vmm_error_set(err, -ENOENT, "this machine has no disk '%s'", name);
 	disk = virtio_get_device(virtio, index)->object;
-	if (fstat(disk->fd, &stat) < 0)
-		ret = -errno;
-	if (ret == 0 && *bytes > 0) {
-		if (disk->desc->readonly)
-			return vmm_error_set(err, -EROFS, "disk '%s' is read-only", name);
-		if (!S_ISREG(stat.st_mode))
-			return vmm_error_set(err, -EINVAL,
-					     "disk '%s' is a block device, which has the "
-					     "size it has",
-					     name);
-		if (*bytes < (uint64_t)stat.st_size)
-			return vmm_error_set(err, -EINVAL,
-					     "disk '%s' has %llu bytes and does not "
-					     "shrink",
-					     name, (unsigned long long)stat.st_size);
-		ret = ftruncate(disk->fd, (off_t)*bytes) < 0 ? -errno : 0;
-	}
-	if (ret == 0)
-		ret = vmm_virtio_blk_set_capacity(disk->device,
-						  virtio_get_transport(virtio, index), 0);
+	ret = vmm_virtio_blk_resize(disk->device, virtio_get_transport(virtio, index),
+				    *bytes, &why);
+	if (ret < 0)
+		return vmm_error_set(err, ret, "'%s': %.200s", name, why.message);
 	size = lseek(disk->fd, 0, SEEK_END);
-	if (ret == 0 && size >= 0)
+	if (size >= 0)
 		*bytes = (uint64_t)size;
-	return ret < 0 ? vmm_error_set(err, ret, "disk '%s': %s", name, strerror(-ret))
-		       : 0;
+	return 0;
 }

@@ -657,8 +657,8 @@ def a_disk_is_made_larger(directory):
         os.truncate(directory / "b", 3 << 20)
         tap.equal(home.json("resize-disk", "demo", "vdb")["size_bytes"], 3 << 20, "its file's")
         tap.equal(home.done("resize-disk", "demo", "vdb"), "disk: vdb\nsize: 3 MiB\n", "as text")
-        home.refused("does not shrink", "resize-disk", "demo", "vda", "2M")
-        home.refused("read-only", "resize-disk", "demo", "vdc", "2M")
+        home.refused("does not become smaller", "resize-disk", "demo", "vda", "2M")
+        home.refused("read-only disk", "resize-disk", "demo", "vdc", "2M")
         for name in ("vdd", "vd", "vdaa", "first"):
             home.refused(f"no disk '{name}'", "resize-disk", "demo", name, "9M")
         tap.equal((directory / "a").stat().st_size, 4 << 20, "nothing else changed")
