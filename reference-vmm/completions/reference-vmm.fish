@@ -19,7 +19,7 @@ complete -c reference-vmm -n __fish_use_subcommand -l version
 complete -c reference-vmm -n __fish_use_subcommand -a run -d 'boot a virtual machine'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -a '(__reference_vmm_files)'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l config -r -F -d 'machine file, TOML or JSON; options override it'
-complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l kernel -s k -r -F -d 'kernel to boot: bzImage or ELF vmlinux (required)'
+complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l kernel -s k -r -F -d 'kernel to boot: bzImage, ELF vmlinux, arm64 Image (required)'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l initrd -s i -r -F -d 'initial RAM disk'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l cmdline -s p -x -d 'kernel command line (default: console=ttyS0)'
 complete -c reference-vmm -n '__fish_seen_subcommand_from run' -l memory -s m -x -d 'guest memory: 512M, 2G; a bare number is MiB (default: 512M)'
