@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vmm/virtio-balloon.h>
 
@@ -868,6 +869,42 @@ static void a_state_with_pages_that_do_not_exist_is_refused(void **state)
 	stop(&w);
 }
 
+static void without_descriptors_there_is_no_thread(void **state)
+{
+	struct vmm_virtio_balloon_opts opts;
+	struct vmm_virtio_balloon *b = NULL;
+	struct vmm_error err = { 0 };
+	struct rlimit old, none;
+	struct world w = { 0 };
+
+	dr_init(&w.r, 16);
+	opts = opts_of(&w, true);
+	opts.thread = true;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(vmm_virtio_balloon_new(&opts, &b, &err), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(err.code, -EMFILE);
+	assert_null(b);
+	dr_fini(&w.r);
+}
+
+/* The target is told through the transport that carries the balloon, or not at all. */
+static void another_transport_is_refused(void **state)
+{
+	struct world w, other;
+
+	start(&w, true, 0);
+	start(&other, true, 0);
+	assert_int_equal(vmm_virtio_balloon_set_target(w.b, other.r.t, 1), -EINVAL);
+	assert_int_equal(dr_rd(&w.r, 0x100), 0);
+	assert_int_equal(dr_rd(&other.r, 0x100), 0);
+	stop(&other);
+	stop(&w);
+}
+
 static void bad_balloon_options_are_refused(void **state)
 {
 	struct vmm_virtio_balloon_opts opts = VMM_VIRTIO_BALLOON_OPTS_INIT, o;
@@ -920,6 +957,8 @@ int main(void)
 		cmocka_unit_test(a_saved_balloon_goes_on),
 		cmocka_unit_test(a_corrupt_balloon_state_is_refused),
 		cmocka_unit_test(a_state_with_pages_that_do_not_exist_is_refused),
+		cmocka_unit_test(without_descriptors_there_is_no_thread),
+		cmocka_unit_test(another_transport_is_refused),
 		cmocka_unit_test(bad_balloon_options_are_refused),
 	};
 
