@@ -217,6 +217,14 @@ def files_environment_and_directory_travel(directory):
     expect((status, out, err), (0, wanted + b"\xff$x\n|content\nmade\n", b""))
 
 
+def the_command_may_make_bridges_and_lock_itself_in(_):
+    """Modules load what they need; the root can be pivoted away from, in namespaces, too."""
+    script = ("brctl addbr br0 && [ -d /sys/class/net/br0/bridge ] && echo bridge\n"
+              "unshare -U -m -r sh -c 'mount -t tmpfs none /mnt && cd /mnt && mkdir old && "
+              "pivot_root . old && cd / && echo /*'")
+    expect(run("--nested", "--", "sh", "-c", script), (0, b"bridge\n/old\n", b""))
+
+
 def two_runs_at_a_time(_):
     children = [start("--nested", "--", "sh", "-c", f"cat; exit {n}", stdin=subprocess.PIPE)
                 for n in (3, 4)]
@@ -329,6 +337,7 @@ TESTS = (
     mistakes_are_one_line_and_status_2,
     a_program_brings_its_libraries,
     files_environment_and_directory_travel,
+    the_command_may_make_bridges_and_lock_itself_in,
     two_runs_at_a_time,
     a_terminal_is_lent_and_given_back,
     killing_the_harness_kills_the_machine,
