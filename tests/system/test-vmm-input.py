@@ -131,7 +131,7 @@ BAD_VALUES = {
              ("f,queues=0", "queues=0 makes no sense"), ("f,queues=17", "queues=17 makes no sense"),
              ("f,rate=fast", "rate=fast makes no sense"), ("f,iops=-1", "iops=-1 makes no sense"),
              ("f" * 5000, "path is longer than 4095"), ("none", "none: No such file", 1),
-             (".", "irectory", 1), ("/dev/null", "/dev/null: not a disk", 1)],
+             (".", ".: not a disk", 1), ("/dev/null", "/dev/null: not a disk", 1)],
     "net": [("", "none of tap"), ("bridge", "none of tap"), ("tap", "needs a value"),
             ("tap=abcdefghijklmnop", "longer than 15"), ("none=1", "none of tap"),
             ("tap-fd=-1", "makes no sense"), ("none,mtu=67", "mtu=67 makes"),
