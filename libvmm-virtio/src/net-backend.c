@@ -73,7 +73,8 @@ int net_tap_check(int fd, uint64_t *out_offloads, struct vmm_error *err)
 
 	memset(&ifr, 0, sizeof(ifr));
 	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
-		return vmm_error_set(err, -errno, "not a TAP interface");
+		return vmm_error_set(err, -errno, "not a TAP interface: %s",
+				     strerrordesc_np(errno));
 	if ((ifr.ifr_flags & want) != want)
 		return vmm_error_at(err, -EINVAL, 0, (uint64_t)want,
 				    (uint64_t)(uint16_t)ifr.ifr_flags,
@@ -278,13 +279,15 @@ static int open_queue(const char *name, bool many, struct vmm_error *err)
 	struct ifreq ifr;
 
 	if (fd < 0)
-		return vmm_error_set(err, -errno, "cannot open /dev/net/tun");
+		return vmm_error_set(err, -errno, "cannot open /dev/net/tun: %s",
+				     strerrordesc_np(errno));
 	memset(&ifr, 0, sizeof(ifr));
 	memcpy(ifr.ifr_name, name, strlen(name));
 	ifr.ifr_flags =
 	    (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (many ? IFF_MULTI_QUEUE : 0));
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
-		ret = vmm_error_set(err, -errno, "cannot open TAP interface %s", name);
+		ret = vmm_error_set(err, -errno, "cannot open TAP interface %s: %s", name,
+				    strerrordesc_np(errno));
 		(void)close(fd);
 		return ret;
 	}

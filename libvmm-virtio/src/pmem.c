@@ -429,7 +429,8 @@ int vmm_virtio_pmem_new(const struct vmm_virtio_pmem_opts *opts,
 		return ret;
 	ret = make(&o, out);
 	errno = saved;
-	return ret < 0 ? vmm_error_set(err, ret, "pmem device: error %d", -ret) : 0;
+	return ret < 0 ? vmm_error_set(err, ret, "pmem device: %s", strerrordesc_np(-ret))
+		       : 0;
 }
 
 const struct vmm_virtio_device *vmm_virtio_pmem_get_device(struct vmm_virtio_pmem *pmem)

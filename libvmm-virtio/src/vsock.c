@@ -406,8 +406,8 @@ int vmm_virtio_vsock_new(const struct vmm_virtio_vsock_opts *opts,
 		return ret;
 	ret = make(&o, out);
 	errno = saved;
-	return ret < 0 ? vmm_error_set(err, ret, "socket device at %.96s: error %d",
-				       o.path ? o.path : "", -ret)
+	return ret < 0 ? vmm_error_set(err, ret, "socket device at %.96s: %s",
+				       o.path ? o.path : "", strerrordesc_np(-ret))
 		       : 0;
 }
 
