@@ -16,14 +16,14 @@ dir=/tmp/l1-linux.$$
 mkdir -p $dir
 
 # What differs between the machines: how a reboot is told, where the serial port is,
-# whether a guest's clock stands still while it is paused; how many MiB are moved, and how
-# many seconds a boot may take, because arm64 is slow where all is emulated.
+# whether a guest's clock stands still while it is paused; how many MiB go to a disk and
+# over a network, and how many seconds a boot may take: arm64 is slow where all is emulated.
 case $(uname -m) in
 x86_64)
-	reset='guest reset (ACPI)' port='I/O 0x3f8' clock_stops=false mib=64 patience=60
+	reset='guest reset (ACPI)' port='I/O 0x3f8' clock_stops=false disk_mib=64 net_mib=64 patience=60
 	;;
 aarch64)
-	reset='guest reset' port='MMIO 0x9000000' clock_stops=true mib=4 patience=150
+	reset='guest reset' port='MMIO 0x9000000' clock_stops=true disk_mib=4 net_mib=1 patience=150
 	;;
 esac
 
@@ -178,8 +178,8 @@ a_panic_ends_in_a_reset() {
 	has 'Kernel panic'
 }
 
-# Wait until the guest has said a word, a third of its time at most; it loses what comes before it opens
-# the line, as on any machine.
+# Wait until the guest has said a word, a third of its time at most; it loses what comes
+# before it opens the line, as on any machine.
 await() {
 	for _ in $(seq $((patience * 10 / 3))); do
 		grep -q "$1" $dir/out 2>/dev/null && return
@@ -328,7 +328,7 @@ one_mib_goes_each_way_without_loss() {
 a_disk_keeps_what_was_synced() {
 	truncate -s 160M $dir/disk
 	/tools/mke2fs -q -t ext4 $dir/disk
-	boot "mib=$mib do=modules do=disk" --memory 256M --cpus 2 --disk "$dir/disk,id=first,queues=2"
+	boot "mib=$disk_mib do=modules do=disk" --memory 256M --cpus 2 --disk "$dir/disk,id=first,queues=2"
 	ended "guest powered off"
 	has '^fact serial first'
 	has '^fact data kept'
@@ -368,13 +368,13 @@ serve_network() {
 the_network_carries_data_each_way() {
 	serve_network 2>/dev/null &
 	limit=$((patience * 3))
-	boot "mib=$mib do=modules do=net" --memory 512M --cpus 2 --net tap=tap0,mac=02:00:00:00:00:02,mtu=1400
+	boot "mib=$net_mib do=modules do=net" --memory 512M --cpus 2 --net tap=tap0,mac=02:00:00:00:00:02,mtu=1400
 	limit=
 	kill $! 2>/dev/null
 	ended "guest powered off"
 	has '^fact mtu 1400'
-	has "^fact sent $mib MiB"
-	has "^fact received $mib MiB"
+	has "^fact sent $net_mib MiB"
+	has "^fact received $net_mib MiB"
 	rm -f $dir/data
 }
 
