@@ -52,6 +52,10 @@ class Build:
     def tool(self, name):
         return self.directory / "reference-vmm" / "bench" / f"vmm-bench-{name}"
 
+    def spawn(self, argv):
+        """A command that times the guest's first word; a line's end is two bytes there."""
+        return [self.tool("spawn"), "bench up", "bench done", *argv]
+
     def ours(self, *options):
         return [self.vmm, "run", *options]
 

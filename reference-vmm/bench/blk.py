@@ -13,7 +13,7 @@ import bench
 
 ROUNDS = 3
 MIB = 256
-DISK_MIB = 192
+DISK_MIB = 48
 
 
 def commands(build, kernel, initrd):
@@ -31,12 +31,12 @@ def blk(build):
     with tempfile.TemporaryDirectory() as work:
         kernel = bench.print_of("--print-kernel")
         initrd = bench.initrd(build, os.path.join(work, "initrd"), "virtio_mmio", "virtio_blk")
-        lines = ["mount -o remount,size=600m /dev/shm"]
+        lines = ["mount -o remount,size=300m /dev/shm"]
         for _ in range(bench.rounds(ROUNDS)):
             for name, argv in commands(build, kernel, initrd):
                 lines += ["rm -f /dev/shm/disk", f"truncate -s {DISK_MIB}M /dev/shm/disk",
                           f"echo 'round {name}'",
-                          bench.quote([build.tool("spawn"), "up\n", "done\n", *argv])]
+                          bench.quote(build.spawn(argv))]
         text = bench.nested(build, "\n".join(lines), kernel, initrd)
     bench.report_results("blk", text)
 

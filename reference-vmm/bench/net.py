@@ -29,12 +29,12 @@ def net(build):
         kernel = bench.print_of("--print-kernel")
         initrd = bench.initrd(build, os.path.join(work, "initrd"), "virtio_mmio", "virtio_net")
         # The interface lives on between the VMMs, so that it has its address in time.
-        lines = ["ip tuntap add tap0 mode tap vnet_hdr", "ip addr add 10.0.0.1/24 dev tap0",
+        lines = ["set -e", "tunctl -t tap0", "ip addr add 10.0.0.1/24 dev tap0",
                  "ip link set tap0 up", f"{bench.quote([build.tool('peer')])} &"]
         for _ in range(bench.rounds(ROUNDS)):
             for name, argv in commands(build, kernel, initrd):
                 lines += [f"echo 'round {name}'",
-                          bench.quote([build.tool("spawn"), "up\n", "done\n", *argv])]
+                          bench.quote(build.spawn(argv))]
         text = bench.nested(build, "\n".join(lines), kernel, initrd)
     bench.report_results("net", text)
 

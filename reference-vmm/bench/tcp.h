@@ -20,8 +20,8 @@
 enum {
 	TCP_PORT = 5000,
 	TCP_CHUNK = 1 << 16,
-	TCP_BYTES = 64 << 20,
-	TCP_TURNS_N = 1000,
+	TCP_BYTES = 16 << 20,
+	TCP_TURNS_N = 300,
 	/* What is asked for. */
 	TCP_SEND = 's',	   /* the guest sends chunks, and gets one byte back at the end */
 	TCP_RECEIVE = 'r', /* the peer sends chunks */
