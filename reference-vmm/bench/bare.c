@@ -129,11 +129,12 @@ int main(void)
 	if (kvm < 0)
 		return CANNOT_RUN;
 	vm = CALL(kvm, KVM_CREATE_VM, NULL);
+	/* First, for after the others KVM makes this one wait until no vCPU can look. */
+	add_memory(vm);
 	(void)CALL(vm, KVM_SET_TSS_ADDR, (void *)(uintptr_t)0xfffbd000);
 	(void)CALL(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 	(void)CALL(vm, KVM_CREATE_IRQCHIP, NULL);
 	(void)CALL(vm, KVM_CREATE_PIT2, &pit);
-	add_memory(vm);
 	vcpu = CALL(vm, KVM_CREATE_VCPU, NULL);
 	run = mmap(NULL, (size_t)CALL(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL),
 		   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
