@@ -46,6 +46,7 @@ static int apply(config_read_fn *read, const char *text, size_t size,
 	struct vmm_error err = { 0 };
 	int ret;
 
+	memset(desc, 0, sizeof(*desc));
 	options_set_defaults(desc);
 	ret = config_apply("f", read, text, size, desc, &err);
 	if (ret < 0)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -41,21 +42,15 @@ static int run(const struct machine_desc *desc)
 	return EXIT_MACHINE_FAILED;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv, struct machine_desc *desc)
 {
-	const struct client_command *client = argc > 1 ? client_find(argv[1]) : NULL;
-	static struct machine_desc desc;
 	enum command command;
 	struct vmm_error err;
 
-	fill_standard_fds();
-	if (client)
-		return client_run(client, argc - 1, argv + 1);
-	if (options_parse(argc, argv, &command, &desc, &err) < 0) {
+	if (options_parse(argc, argv, &command, desc, &err) < 0) {
 		fprintf(stderr, "reference-vmm: %s\n", err.message);
 		return EXIT_USAGE;
 	}
-
 	switch (command) {
 	case COMMAND_HELP:
 		help_print();
@@ -67,8 +62,28 @@ int main(int argc, char **argv)
 		printf("reference-vmm %s\n", VMM_VERSION);
 		break;
 	case COMMAND_RUN:
-		return run(&desc);
+		return run(desc);
 	}
 	/* A full disk or closed pipe is the only thing that can go wrong by now. */
 	return fflush(stdout) == 0 ? 0 : EXIT_MACHINE_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct client_command *client = argc > 1 ? client_find(argv[1]) : NULL;
+	struct machine_desc *desc;
+	int status;
+
+	fill_standard_fds();
+	if (client)
+		return client_run(client, argc - 1, argv + 1);
+	/* Zeros that nobody writes to take no memory, and there is room for many devices. */
+	desc = calloc(1, sizeof(*desc));
+	if (!desc) {
+		fprintf(stderr, "reference-vmm: out of memory\n");
+		return EXIT_MACHINE_FAILED;
+	}
+	status = obey(argc, argv, desc);
+	free(desc);
+	return status;
 }

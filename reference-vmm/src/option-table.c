@@ -307,7 +307,6 @@ const struct run_option *option_find(const char *name)
 
 void options_set_defaults(struct machine_desc *desc)
 {
-	memset(desc, 0, sizeof(*desc));
 	desc->memory = DEFAULT_MEMORY_MIB * MIB;
 	desc->cpus = DEFAULT_CPUS;
 	strcpy(desc->cmdline, DEFAULT_CMDLINE);

@@ -28,7 +28,8 @@ const struct run_option *option_at(size_t index);
 /* By its name, or by one of other VMMs; NULL: there is none. */
 const struct run_option *option_find(const char *name);
 
-/* What a machine is when nobody says anything. */
+/* Make a machine of zeros what it is when nobody says anything. It has room for many
+ * devices: pages of it that nobody writes take no memory. */
 void options_set_defaults(struct machine_desc *desc);
 
 #endif
