@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vsock.h"
@@ -14,6 +16,8 @@
 #define PORT_FIRST UINT32_C(0x40000000)
 /* How long to leave connections alone after the host ran out of descriptors. */
 #define LISTEN_PAUSE_NS UINT64_C(100000000)
+/* Far longer than from bind() to listen(). */
+#define LEFT_OVER_NS 20000000
 
 static void address_of(const char *path, struct sockaddr_un *out)
 {
@@ -22,7 +26,7 @@ static void address_of(const char *path, struct sockaddr_un *out)
 	memcpy(out->sun_path, path, strnlen(path, sizeof(out->sun_path) - 1));
 }
 
-int vsock_listen(const char *path, int type)
+static int listen_at(const char *path, int type)
 {
 	struct sockaddr_un address;
 	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), code;
@@ -42,6 +46,43 @@ int vsock_listen(const char *path, int type)
 		return -code;
 	}
 	return fd;
+}
+
+static bool is_refused(const char *path, int type)
+{
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	bool refused;
+
+	if (fd < 0)
+		return false;
+	address_of(path, &address);
+	refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+		  errno == ECONNREFUSED;
+	(void)close(fd);
+	return refused;
+}
+
+/* A socket to which nobody listens is what a process left that was killed. Nor does one
+ * listen yet whose socket is just being made: that takes no time, so it is asked again. */
+static bool is_left_over(const char *path, int type)
+{
+	const struct timespec moment = { .tv_nsec = LEFT_OVER_NS };
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || !is_refused(path, type))
+		return false;
+	(void)nanosleep(&moment, NULL);
+	return is_refused(path, type);
+}
+
+int vsock_listen(const char *path, int type)
+{
+	int ret = listen_at(path, type);
+
+	if (ret == -EADDRINUSE && is_left_over(path, type) && unlink(path) == 0)
+		ret = listen_at(path, type);
+	return ret;
 }
 
 int vsock_connect(struct vmm_virtio_vsock *v, uint32_t port, uint16_t type)

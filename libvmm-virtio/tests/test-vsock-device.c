@@ -2,6 +2,7 @@
 /* The socket device itself: options, descriptors, states, its thread. */
 #include "virtio-test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -126,8 +127,21 @@ static void bad_socket_options_are_refused(void **state)
 	fd = vs_socket(good.path, SOCK_STREAM, true);
 	assert_int_equal(vmm_virtio_vsock_new(&good, &v, &err), -EADDRINUSE);
 	assert_int_equal(access(good.path, F_OK), 0);
-	(void)unlink(good.path);
 	(void)close(fd);
+	/* But what nobody listens to any more. */
+	assert_int_equal(access(good.path, F_OK), 0);
+	assert_int_equal(vmm_virtio_vsock_new(&good, &v, &err), 0);
+	fd = vs_socket(good.path, SOCK_STREAM, false);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	vmm_virtio_vsock_free(v);
+	v = NULL;
+	assert_int_equal(access(good.path, F_OK), -1);
+	fd = open(good.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(vmm_virtio_vsock_new(&good, &v, &err), -EADDRINUSE);
+	assert_int_equal(unlink(good.path), 0);
 	o = good;
 	o.seqpacket_path = "/tmp/no-such-directory-here/socket";
 	assert_int_equal(vmm_virtio_vsock_new(&o, &v, &err), -ENOENT);

@@ -202,13 +202,14 @@ def a_machine_that_is_gone_leaves_nothing(directory):
 
 def a_left_over_socket_is_recognised(directory):
     with Home(directory) as home:
+        vsock = ("--vsock", f"cid=3,socket={directory / 'vsock'}")
         for way in ("run", "list", "info"):
-            process = home.start("demo")
+            process = home.start("demo", *vsock)
             process.kill()
             process.wait()
             tap.check(home.socket_path("demo").exists(), "a socket is left")
             if way == "run":
-                home.start("demo")
+                home.start("demo", *vsock)
                 home.done("kill", "demo")
                 continue
             if way == "list":

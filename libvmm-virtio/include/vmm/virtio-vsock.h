@@ -80,7 +80,8 @@ struct vmm_virtio_vsock_opts {
 	/** CID of the guest, 3 to 2^32 - 2. */
 	uint64_t cid;
 	/** Socket for streams, at most #VMM_VIRTIO_VSOCK_PATH_MAX bytes; made at once,
-	 *  and removed with the device. It must not exist. */
+	 *  and removed with the device. It must not exist, but as a socket to which
+	 *  nobody listens, left by a process that was killed, which is replaced. */
 	const char *path;
 	/** The same for packets; NULL: guests may open such connections, hosts not. */
 	const char *seqpacket_path;
@@ -162,6 +163,7 @@ struct vmm_virtio_vsock_stats {
  * @retval 0        done
  * @retval -EINVAL  neither path nor @p connect, or a value out of range
  * @retval -E2BIG   a path is too long, or an unknown tail of @p opts
+ * @retval -EADDRINUSE  somebody listens at a path, or it is no socket
  * @retval -ENOMEM  out of memory; other codes of bind(2), eventfd(2) and so on
  */
 VMM_API VMM_MUST_USE int vmm_virtio_vsock_new(const struct vmm_virtio_vsock_opts *opts,
