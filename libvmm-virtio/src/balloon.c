@@ -158,7 +158,7 @@ static struct drain drain_of(struct vmm_virtio_balloon *b, uint32_t role)
 		.iov_max = BALLOON_IOVECS,
 		.one = handlers[role],
 		.ctx = b,
-		.waiting = &b->lock.waiting,
+		.lock = &b->lock,
 	};
 
 	return d;

@@ -155,8 +155,7 @@ static void signal_if_wanted(struct blk_queue *q)
 static void collect_late(struct blk_queue *q)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&q->done, __ATOMIC_RELAXED) &&
-	       pthread_mutex_trylock(&q->lock) == 0) {
+	while (__atomic_load_n(&q->done, __ATOMIC_RELAXED) && fair_try(&q->lock)) {
 		collect(q);
 		if (q->vq) {
 			flush_used(q);
@@ -166,21 +165,21 @@ static void collect_late(struct blk_queue *q)
 			q->starved = false;
 			blk_queue_ring(q);
 		}
-		pthread_mutex_unlock(&q->lock);
+		fair_leave(&q->lock);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 }
 
-static void enter(struct blk_queue *q)
+void blk_queue_enter(struct blk_queue *q)
 {
-	pthread_mutex_lock(&q->lock);
+	fair_enter(&q->lock);
 	__atomic_store_n(&q->runner, self(), __ATOMIC_RELAXED);
 }
 
-static void leave(struct blk_queue *q)
+void blk_queue_leave(struct blk_queue *q)
 {
 	__atomic_store_n(&q->runner, 0, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&q->lock);
+	fair_leave(&q->lock);
 	collect_late(q);
 }
 
@@ -311,7 +310,7 @@ static uint32_t serve(struct blk_queue *q, uint32_t budget)
 	q->starved = false;
 	q->throttled = false;
 	while (budget > 0 && q->free_n > 0 && !blk_is_stopping(q) && serve_one(q))
-		budget--;
+		budget = fair_is_wanted(&q->lock) ? 0 : budget - 1;
 	return budget;
 }
 
@@ -369,11 +368,11 @@ static void work(struct blk_queue *q)
 
 void blk_queue_run(struct blk_queue *q)
 {
-	enter(q);
+	blk_queue_enter(q);
 	if (q->vq && !blk_is_stopping(q) &&
 	    !__atomic_load_n(&q->blk->paused, __ATOMIC_ACQUIRE))
 		work(q);
-	leave(q);
+	blk_queue_leave(q);
 }
 
 void vmm_virtio_blk_run(struct vmm_virtio_blk *blk, uint32_t queue)
@@ -404,7 +403,7 @@ int blk_queue_start(struct blk_queue *q, struct vmm_virtq *vq)
 		requests[i].queue = q;
 		list[i] = &requests[i];
 	}
-	pthread_mutex_lock(&q->lock);
+	fair_enter(&q->lock);
 	q->requests = requests;
 	q->free = list;
 	q->free_n = n;
@@ -413,7 +412,7 @@ int blk_queue_start(struct blk_queue *q, struct vmm_virtq *vq)
 	q->starved = false;
 	q->throttled = false;
 	q->vq = vq;
-	pthread_mutex_unlock(&q->lock);
+	fair_leave(&q->lock);
 	return 0;
 }
 
@@ -430,7 +429,7 @@ void blk_queue_stop(struct blk_queue *q)
 {
 	/* Seen by engines that have not begun, and by a run that is under way. */
 	__atomic_store_n(&q->stopping, true, __ATOMIC_RELAXED);
-	enter(q);
+	blk_queue_enter(q);
 	if (q->vq)
 		drain(q);
 	q->vq = NULL;
@@ -442,18 +441,18 @@ void blk_queue_stop(struct blk_queue *q)
 	q->used_n = 0;
 	q->starved = false;
 	__atomic_store_n(&q->stopping, false, __ATOMIC_RELAXED);
-	leave(q);
+	blk_queue_leave(q);
 }
 
 void blk_queue_pause(struct blk_queue *q)
 {
-	enter(q);
+	blk_queue_enter(q);
 	if (q->vq) {
 		drain(q);
 		flush_used(q);
 		signal_if_wanted(q);
 	}
-	leave(q);
+	blk_queue_leave(q);
 }
 
 static int open_poll(struct blk_queue *q)
@@ -476,7 +475,7 @@ int blk_queue_init(struct blk_queue *q, struct vmm_virtio_blk *blk, uint32_t ind
 	q->index = index;
 	q->timer = -1;
 	q->poll = -1;
-	pthread_mutex_init(&q->lock, NULL);
+	fair_init(&q->lock);
 	q->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (q->doorbell < 0)
 		return -errno;
@@ -494,5 +493,5 @@ void blk_queue_fini(struct blk_queue *q)
 		close(q->poll);
 	if (q->doorbell >= 0)
 		close(q->doorbell);
-	pthread_mutex_destroy(&q->lock);
+	fair_fini(&q->lock);
 }

@@ -118,10 +118,10 @@ void vmm_virtio_blk_get_stats(struct vmm_virtio_blk *blk,
 	for (uint32_t i = 0; i < blk->queue_n; i++) {
 		struct blk_queue *q = &blk->queues[i];
 
-		pthread_mutex_lock(&q->lock);
+		blk_queue_enter(q);
 		add_up(&sum, &q->stats);
 		sum.in_flight += q->in_flight;
-		pthread_mutex_unlock(&q->lock);
+		blk_queue_leave(q);
 	}
 	memcpy(out, &sum, out->size < sizeof(sum) ? out->size : sizeof(sum));
 }

@@ -7,6 +7,7 @@
 #include <vmm/virtio-blk.h>
 
 #include "device-state.h"
+#include "fair-lock.h"
 
 /* Features (virtio 1.2, 5.2.3). */
 #define BLK_F_SEG_MAX (UINT64_C(1) << 2)
@@ -85,7 +86,7 @@ struct blk_queue {
 	bool stopping;
 	/* The thread that holds `lock` to run, reset or pause; 0 if none. */
 	uintptr_t runner;
-	pthread_mutex_t lock;
+	struct fair_lock lock;
 	/* NULL while the driver does not use the queue. */
 	struct vmm_virtq *vq;
 	/* The back end had no room; try again when something completes. */
@@ -187,6 +188,9 @@ void blk_queue_stop(struct blk_queue *q);
 /* What is in flight reaches the driver. */
 void blk_queue_pause(struct blk_queue *q);
 void blk_queue_ring(const struct blk_queue *q);
+/* Take the lock, and give it back: with what completed meanwhile, which waits for that. */
+void blk_queue_enter(struct blk_queue *q);
+void blk_queue_leave(struct blk_queue *q);
 /* blk-state.c: callbacks of the device. */
 int64_t blk_save(void *ctx, void *buf, size_t size);
 int blk_load(struct vmm_virtio_blk *blk, const void *data, size_t len);

@@ -83,7 +83,8 @@ static void take_messages(struct vmm_virtio_console *c)
 	struct vmm_virtq *q = c->vqs[CONSOLE_CTRL_TX];
 
 	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, CONSOLE_CTRL_TX, c->transport);
-	for (uint32_t budget = vmm_virtq_get_num(q); budget > 0; budget--) {
+	for (uint32_t budget = vmm_virtq_get_num(q); budget > 0;
+	     budget = console_budget(c, budget)) {
 		struct vmm_virtq_chain chain = { .iov = NULL };
 		int ret = console_pop(c, CONSOLE_CTRL_TX, &chain);
 
@@ -131,7 +132,7 @@ static bool send_message(struct vmm_virtio_console *c, uint32_t port, uint32_t e
 	uint8_t bytes[CONSOLE_MESSAGE_LEN + VMM_VIRTIO_CONSOLE_NAME_MAX + 1];
 	uint32_t len = write_message(c, port, event, bytes);
 
-	for (; *budget > 0; --*budget) {
+	for (; *budget > 0; *budget = console_budget(c, *budget)) {
 		struct vmm_virtq_chain chain = { .iov = NULL };
 		struct vmm_virtq_cursor out;
 		int ret = console_pop(c, CONSOLE_CTRL_RX, &chain);
@@ -148,7 +149,7 @@ static bool send_message(struct vmm_virtio_console *c, uint32_t port, uint32_t e
 		out = vmm_virtq_writer(&chain);
 		(void)vmm_virtq_write_some(&out, bytes, len);
 		console_use(c, CONSOLE_CTRL_RX, chain.token, len);
-		--*budget;
+		*budget = console_budget(c, *budget);
 		return true;
 	}
 	c->again = true;

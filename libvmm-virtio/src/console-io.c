@@ -219,7 +219,9 @@ static int send_chain(struct vmm_virtio_console *c, uint32_t port,
 		}
 		n = vmm_virtq_skip(&at, (uint64_t)ret);
 		c->stats.tx_bytes += n;
-		*budget -= n < *budget ? n : *budget;
+		if (n > *budget || fair_is_wanted(&c->lock))
+			n = *budget;
+		*budget -= n;
 	}
 	p->done = 0;
 	return 0;
@@ -234,7 +236,7 @@ static void serve_tx(struct vmm_virtio_console *c, uint32_t port)
 
 	PROBE3(serve, VMM_VIRTIO_ID_CONSOLE, queue, c->transport);
 	vmm_virtq_disable_notification(c->vqs[queue]);
-	for (; budget > 0 && !blocked; budget--) {
+	for (; budget > 0 && !blocked; budget = console_budget(c, budget)) {
 		struct vmm_virtq_chain chain = { .iov = NULL };
 		int ret = console_pop(c, queue, &chain);
 
@@ -313,7 +315,7 @@ static void serve_rx(struct vmm_virtio_console *c, uint32_t port)
 	vmm_virtq_disable_notification(c->vqs[queue]);
 	while (budget > 0 && !p->dry && !p->closed && (p->open || p->console) &&
 	       (!c->builtin || p->in_fd >= 0) && receive_one(c, port, &starved))
-		budget--;
+		budget = console_budget(c, budget);
 	if (budget == 0)
 		c->again = true;
 	console_signal(c, queue);
@@ -342,19 +344,32 @@ static void kick(struct vmm_virtio_console *c)
 		(void)!write(c->event_fd, &one, sizeof(one));
 }
 
+static void serve_port(struct vmm_virtio_console *c, uint32_t port)
+{
+	uint32_t queue = console_queue(port);
+
+	if (c->vqs[queue + 1])
+		serve_tx(c, port);
+	if (c->vqs[queue])
+		serve_rx(c, port);
+}
+
 static void serve(struct vmm_virtio_console *c)
 {
 	uint32_t port_n = c->features & CONSOLE_F_MULTIPORT ? c->port_n : 1;
+	bool wanted = false;
 
 	c->again = false;
-	for (uint32_t i = 0; i < port_n; i++) {
-		uint32_t queue = console_queue(i);
+	for (uint32_t n = 0; n < port_n && !wanted; n++) {
+		uint32_t port = (c->first + n) % port_n;
 
-		if (c->vqs[queue + 1])
-			serve_tx(c, i);
-		if (c->vqs[queue])
-			serve_rx(c, i);
+		serve_port(c, port);
+		wanted = n + 1 < port_n && fair_is_wanted(&c->lock);
+		/* The others have their turn next time. */
+		if (wanted)
+			c->first = port + 1;
 	}
+	c->again |= wanted;
 	/* Last, as a port that closed has something to tell. */
 	if (c->features & CONSOLE_F_MULTIPORT)
 		console_ctrl_serve(c);
@@ -366,11 +381,11 @@ void vmm_virtio_console_run(struct vmm_virtio_console *console)
 {
 	int saved = errno;
 
-	pthread_mutex_lock(&console->lock);
+	fair_enter(&console->lock);
 	look(console);
 	if (!console->paused && console->features)
 		serve(console);
-	pthread_mutex_unlock(&console->lock);
+	fair_leave(&console->lock);
 	errno = saved;
 }
 

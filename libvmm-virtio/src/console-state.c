@@ -9,7 +9,7 @@ void console_get_state(struct vmm_virtio_console *c, struct console_state *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->version = DEVICE_STATE_VERSION;
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	out->port_n = c->port_n;
 	out->features = c->features;
 	out->cols = c->cols;
@@ -22,7 +22,7 @@ void console_get_state(struct vmm_virtio_console *c, struct console_state *out)
 		out->ports[i].messages = p->messages;
 		out->ports[i].done = p->done;
 	}
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 }
 
 static bool is_sound(const struct vmm_virtio_console *c, const struct console_state *s)
@@ -57,14 +57,14 @@ int console_set_state(struct vmm_virtio_console *c, const struct console_state *
 
 	if (!is_sound(c, s))
 		return -EBADMSG;
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	if (c->features) {
 		ret = -EBUSY;
 	} else {
 		c->pending = *s;
 		c->has_pending = s->features != 0;
 	}
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 	return ret;
 }
 
@@ -127,10 +127,10 @@ int console_load(struct vmm_virtio_console *c, uint64_t features, const void *da
 	if (ret < 0 || features)
 		return ret;
 	/* It has no driver: there is nothing else to know. */
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	c->has_pending = false;
 	c->cols = s.cols;
 	c->rows = s.rows;
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 	return 0;
 }

@@ -46,7 +46,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	uint8_t size[4];
 	int ret = 0;
 
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	c->transport = a->transport;
 	c->queues = a->queues;
 	c->features = a->features[0];
@@ -60,7 +60,7 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	}
 	for (uint32_t i = 0; i < used_queues(c) && ret == 0; i++)
 		c->vqs[i] = vmm_virtq_is_enabled(a->queues[i]) ? a->queues[i] : NULL;
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 	return ret;
 }
 
@@ -69,12 +69,12 @@ static void reset(void *ctx)
 {
 	struct vmm_virtio_console *c = ctx;
 
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	memset(c->vqs, 0, sizeof(c->vqs));
 	c->features = 0;
 	c->paused = false;
 	forget_driver(c);
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -86,13 +86,13 @@ static void queue_notify(void *ctx, uint32_t index)
 static void change_queue(struct vmm_virtio_console *c, uint32_t index,
 			 struct vmm_virtq *vq)
 {
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	if (index < used_queues(c))
 		c->vqs[index] = vq;
 	/* Its chains are gone, and so is the one of which a part went. */
 	if (!vq && index % 2 == 1 && index != CONSOLE_CTRL_TX)
 		c->ports[index == 1 ? 0 : index / 2 - 1].done = 0;
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
@@ -115,16 +115,16 @@ static void config_written(void *ctx, uint32_t offset, const void *data, uint32_
 
 	if (offset > CONSOLE_CONFIG_EMERG || CONSOLE_CONFIG_EMERG - offset >= len)
 		return;
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	console_emergency(c, bytes[CONSOLE_CONFIG_EMERG - offset]);
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 }
 
 static void set_paused(struct vmm_virtio_console *c, bool paused)
 {
-	pthread_mutex_lock(&c->lock);
+	fair_enter(&c->lock);
 	c->paused = paused;
-	pthread_mutex_unlock(&c->lock);
+	fair_leave(&c->lock);
 }
 
 void console_pause(struct vmm_virtio_console *console)
@@ -331,7 +331,7 @@ int vmm_virtio_console_new(const struct vmm_virtio_console_opts *opts,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return vmm_error_set(err, -ENOMEM, "no memory for a console");
-	pthread_mutex_init(&c->lock, NULL);
+	fair_init(&c->lock);
 	c->epoll_fd = -1;
 	c->event_fd = -1;
 	c->port_n = o.port_n;
@@ -368,7 +368,7 @@ void vmm_virtio_console_free(struct vmm_virtio_console *console)
 		(void)close(console->epoll_fd);
 	if (console->event_fd >= 0)
 		(void)close(console->event_fd);
-	pthread_mutex_destroy(&console->lock);
+	fair_fini(&console->lock);
 	free(console);
 	errno = saved;
 }
@@ -396,11 +396,11 @@ int vmm_virtio_console_set_fds(struct vmm_virtio_console *console, uint32_t port
 
 	if (port >= console->port_n || !console->builtin)
 		return -EINVAL;
-	pthread_mutex_lock(&console->lock);
+	fair_enter(&console->lock);
 	console_unwatch(console, port);
 	ret = take_fds(console, port, in_fd, out_fd);
 	console_tell(console, port, CONSOLE_PORT_OPEN);
-	pthread_mutex_unlock(&console->lock);
+	fair_leave(&console->lock);
 	vmm_virtio_console_wake(console);
 	errno = saved;
 	return ret;
@@ -415,7 +415,7 @@ int vmm_virtio_console_set_size(struct vmm_virtio_console *console,
 
 	if (transport->ctx != console)
 		return -EINVAL;
-	pthread_mutex_lock(&console->lock);
+	fair_enter(&console->lock);
 	console->cols = cols;
 	console->rows = rows;
 	put_size(console, size);
@@ -423,7 +423,7 @@ int vmm_virtio_console_set_size(struct vmm_virtio_console *console,
 					      sizeof(size));
 	if (console->ports[0].console && (console->features & CONSOLE_F_SIZE))
 		console_tell(console, 0, CONSOLE_RESIZE);
-	pthread_mutex_unlock(&console->lock);
+	fair_leave(&console->lock);
 	vmm_virtio_console_wake(console);
 	return ret;
 }
@@ -434,9 +434,9 @@ void vmm_virtio_console_get_stats(struct vmm_virtio_console *console,
 	struct vmm_virtio_console_stats stats;
 	size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
 
-	pthread_mutex_lock(&console->lock);
+	fair_enter(&console->lock);
 	stats = console->stats;
-	pthread_mutex_unlock(&console->lock);
+	fair_leave(&console->lock);
 	stats.size = out->size;
 	if (size >= sizeof(stats.size))
 		memcpy(out, &stats, size);

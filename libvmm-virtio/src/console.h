@@ -2,11 +2,10 @@
 #ifndef CONSOLE_H
 #define CONSOLE_H
 
-#include <pthread.h>
-
 #include <vmm/virtio-console.h>
 
 #include "device-state.h"
+#include "fair-lock.h"
 #include "net-thread.h"
 
 /* Features (virtio 1.2, 5.3.3). */
@@ -66,7 +65,7 @@ struct vmm_virtio_console {
 	void (*closed)(void *ctx, uint32_t port, int code);
 	void *closed_ctx;
 	struct vmm_virtio_transport *transport;
-	pthread_mutex_t lock;
+	struct fair_lock lock;
 	/* Negotiated; 0 while not active. */
 	uint64_t features;
 	uint64_t offered;
@@ -81,6 +80,8 @@ struct vmm_virtio_console {
 	/* As for the network device: edge-triggered, and one look takes all off. */
 	int epoll_fd, event_fd;
 	bool again;
+	/* The port whose turn is first. */
+	uint32_t first;
 	struct net_thread thread;
 	bool has_thread;
 	struct iovec iov[CONSOLE_IOVECS];
@@ -117,6 +118,12 @@ int64_t console_save(void *ctx, void *buf, size_t size);
 /* Take a state, for an activation with @p features, 0: for none. */
 int console_load(struct vmm_virtio_console *c, uint64_t features, const void *data,
 		 size_t len);
+
+/* What a run may still take after a chain: nothing if somebody wants the lock. */
+static inline uint32_t console_budget(const struct vmm_virtio_console *c, uint32_t budget)
+{
+	return fair_is_wanted(&c->lock) ? 0 : budget - 1;
+}
 
 static inline uint32_t console_queue(uint32_t port)
 {

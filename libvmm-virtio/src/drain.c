@@ -37,7 +37,7 @@ static int take_one(const struct drain *d)
 
 static bool must_end(const struct drain *d)
 {
-	return d->waiting && __atomic_load_n(d->waiting, __ATOMIC_RELAXED) > 0;
+	return d->lock && fair_is_wanted(d->lock);
 }
 
 bool drain_queue(const struct drain *d)

@@ -4,6 +4,8 @@
 
 #include <vmm/virtio.h>
 
+#include "fair-lock.h"
+
 /* What becomes of a chain, apart from a length to give it back with. */
 enum { DRAIN_HOLD = -1, DRAIN_LATER = -2 };
 
@@ -18,8 +20,8 @@ struct drain {
 	 * goes back to the ring and nothing more is taken. */
 	int64_t (*one)(void *ctx, const struct vmm_virtq_chain *chain);
 	void *ctx;
-	/* Taking ends after one chain while this is not 0; NULL: never mind. */
-	const uint32_t *waiting;
+	/* Taking ends after one chain while somebody wants it; NULL: never mind. */
+	const struct fair_lock *lock;
 };
 
 /* Take chains, at most as many as the queue is long, look after interrupts and broken

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <endian.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 
 #include "device-state.h"
 #include "drain.h"
+#include "fair-lock.h"
 #include "options.h"
 #include "stream.h"
 #include "tell.h"
@@ -49,7 +49,7 @@ struct vmm_virtio_mem {
 	uint8_t config[CONFIG_LEN];
 
 	/* Protects all below. */
-	pthread_mutex_t lock;
+	struct fair_lock lock;
 	bool paused;
 	struct vmm_virtq *vq;
 	struct vmm_virtq *const *queues;
@@ -257,16 +257,20 @@ static int64_t on_request(void *ctx, const struct vmm_virtq_chain *chain)
 void vmm_virtio_mem_run(struct vmm_virtio_mem *mem)
 {
 	struct drain d = {
-		.iov_max = IOVECS, .iov = mem->iov, .one = on_request, .ctx = mem
+		.iov_max = IOVECS,
+		.iov = mem->iov,
+		.one = on_request,
+		.ctx = mem,
+		.lock = &mem->lock,
 	};
 	bool more = false;
 
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	d.vq = mem->vq;
 	d.transport = mem->transport;
 	if (d.vq && !mem->paused)
 		more = drain_queue(&d);
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 	if (more)
 		mem->opts.wake(mem->opts.ctx);
 }
@@ -279,11 +283,11 @@ int vmm_virtio_mem_set_requested(struct vmm_virtio_mem *mem,
 
 	if (bytes % mem->opts.block_size != 0 || bytes > mem->opts.len)
 		return -EINVAL;
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	mem->stats.requested = bytes;
 	ret = vmm_virtio_transport_set_config(transport, CONFIG_REQUESTED, &value,
 					      sizeof(value));
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 	return ret;
 }
 
@@ -292,18 +296,18 @@ int vmm_virtio_mem_unplug_all(struct vmm_virtio_mem *mem,
 {
 	int ret;
 
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	ret = take_all_away(mem);
 	show_plugged(mem, transport);
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 	return ret;
 }
 
 void vmm_virtio_mem_set_mem(struct vmm_virtio_mem *mem, const struct vmm_mem *table)
 {
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	mem->opts.mem = table;
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 }
 
 /* virtio 1.2, 5.15.5.2: memory that is not plugged may not be there to be read. */
@@ -319,11 +323,11 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 {
 	struct vmm_virtio_mem *m = ctx;
 
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	m->vq = vmm_virtq_is_enabled(a->queues[0]) ? a->queues[0] : NULL;
 	m->transport = a->transport;
 	m->queues = a->queues;
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 	return 0;
 }
 
@@ -331,11 +335,11 @@ static void reset(void *ctx)
 {
 	struct vmm_virtio_mem *m = ctx;
 
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	m->vq = NULL;
 	m->transport = NULL;
 	m->paused = false;
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
@@ -343,18 +347,18 @@ static void queue_reset(void *ctx, uint32_t index)
 	struct vmm_virtio_mem *m = ctx;
 
 	(void)index;
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	m->vq = NULL;
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 }
 
 static void queue_enable(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_mem *m = ctx;
 
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	m->vq = m->queues[index];
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -377,9 +381,9 @@ static void fill_state(const struct vmm_virtio_mem *m, struct memdev_state *out)
 
 void memdev_get_state(struct vmm_virtio_mem *mem, struct memdev_state *out)
 {
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	fill_state(mem, out);
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 }
 
 static bool state_is_sound(const struct vmm_virtio_mem *m, const struct memdev_state *s,
@@ -403,7 +407,7 @@ int memdev_set_state(struct vmm_virtio_mem *mem, const struct memdev_state *s,
 
 	if (!state_is_sound(mem, s, words, n))
 		return -EBADMSG;
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	if (mem->transport) {
 		ret = -EBUSY;
 	} else {
@@ -412,15 +416,15 @@ int memdev_set_state(struct vmm_virtio_mem *mem, const struct memdev_state *s,
 		    count_plugged(mem, 0, mem->block_n) * mem->opts.block_size;
 		mem->stats.requested = s->requested;
 	}
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 	return ret;
 }
 
 static void set_paused(struct vmm_virtio_mem *m, bool paused)
 {
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	m->paused = paused;
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 }
 
 static void on_pause(void *ctx)
@@ -460,10 +464,10 @@ static int64_t save(void *ctx, void *buf, size_t size)
 	int64_t ret;
 
 	/* One step: the VMM may unplug all meanwhile. */
-	pthread_mutex_lock(&m->lock);
+	fair_enter(&m->lock);
 	fill_state(m, &v.state);
 	ret = stream_save(buf, size, describe_state, &v);
-	pthread_mutex_unlock(&m->lock);
+	fair_leave(&m->lock);
 	return ret;
 }
 
@@ -586,7 +590,7 @@ int vmm_virtio_mem_new(const struct vmm_virtio_mem_opts *opts,
 		return vmm_error_set(err, -ENOMEM, "no memory for a memory device");
 	}
 	m->stats.requested = o.requested;
-	pthread_mutex_init(&m->lock, NULL);
+	fair_init(&m->lock);
 	describe(m);
 	*out = m;
 	return 0;
@@ -596,7 +600,7 @@ void vmm_virtio_mem_free(struct vmm_virtio_mem *mem)
 {
 	if (!mem)
 		return;
-	pthread_mutex_destroy(&mem->lock);
+	fair_fini(&mem->lock);
 	free(mem->plugged);
 	free(mem);
 }
@@ -609,9 +613,9 @@ const struct vmm_virtio_device *vmm_virtio_mem_get_device(struct vmm_virtio_mem 
 void vmm_virtio_mem_get_stats(struct vmm_virtio_mem *mem,
 			      struct vmm_virtio_mem_stats *out)
 {
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	tell_caller(out, out->size, &mem->stats, sizeof(mem->stats));
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 }
 
 size_t vmm_virtio_mem_get_blocks(struct vmm_virtio_mem *mem, uint64_t *words, size_t max)
@@ -620,8 +624,8 @@ size_t vmm_virtio_mem_get_blocks(struct vmm_virtio_mem *mem, uint64_t *words, si
 
 	if (n > max)
 		return n;
-	pthread_mutex_lock(&mem->lock);
+	fair_enter(&mem->lock);
 	memcpy(words, mem->plugged, n * sizeof(*words));
-	pthread_mutex_unlock(&mem->lock);
+	fair_leave(&mem->lock);
 	return n;
 }

@@ -91,9 +91,9 @@ static void publish_filter(struct net_pair *p)
 	for (uint32_t i = 1; i < p->net->pair_n; i++) {
 		struct net_pair *other = &p->net->pairs[i];
 
-		pthread_mutex_lock(&other->lock);
+		fair_enter(&other->lock);
 		other->filter = p->filter;
-		pthread_mutex_unlock(&other->lock);
+		fair_leave(&other->lock);
 	}
 }
 
@@ -271,7 +271,7 @@ void net_ctrl_serve(struct net_pair *p)
 	int ret = 0;
 
 	PROBE3(serve, VMM_VIRTIO_ID_NET, p->net->ctrl_index, p->net->transport);
-	for (; budget > 0; budget--) {
+	while (budget > 0) {
 		struct vmm_virtq_chain chain = { .iov = p->iov,
 						 .iov_max = NET_CHAIN_IOVECS };
 
@@ -283,6 +283,7 @@ void net_ctrl_serve(struct net_pair *p)
 		else
 			p->stats.bad_chains++;
 		net_flush(p, p->ctrl);
+		budget = fair_is_wanted(&p->lock) ? 0 : budget - 1;
 	}
 	if (ret == -ENOTRECOVERABLE)
 		vmm_virtio_transport_needs_reset(p->net->transport);

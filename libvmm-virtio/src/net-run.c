@@ -225,12 +225,12 @@ void vmm_virtio_net_run(struct vmm_virtio_net *net, uint32_t pair)
 	if (pair >= net->pair_n)
 		return;
 	p = &net->pairs[pair];
-	pthread_mutex_lock(&p->lock);
+	fair_enter(&p->lock);
 	if (p->paused)
 		look(p);
 	else
 		serve(p);
-	pthread_mutex_unlock(&p->lock);
+	fair_leave(&p->lock);
 	errno = saved;
 }
 
@@ -244,9 +244,9 @@ int vmm_virtio_net_get_fd(const struct vmm_virtio_net *net, uint32_t pair)
 static void set_paused(struct vmm_virtio_net *net, bool paused)
 {
 	for (uint32_t i = 0; i < net->pair_n; i++) {
-		pthread_mutex_lock(&net->pairs[i].lock);
+		fair_enter(&net->pairs[i].lock);
 		net->pairs[i].paused = paused;
-		pthread_mutex_unlock(&net->pairs[i].lock);
+		fair_leave(&net->pairs[i].lock);
 	}
 }
 

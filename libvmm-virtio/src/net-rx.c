@@ -50,6 +50,15 @@ static void pool_compact(struct net_pool *pool)
 	pool->iov_end = iov_n;
 }
 
+/* A frame may need many buffers, but bad ones are for no frame. Out of the way of those
+ * that are good: inline it cost 5 % of a frame over many buffers. */
+static __attribute__((cold, noinline)) void count_bad(struct net_pair *p)
+{
+	p->stats.bad_chains++;
+	if (pool_is_empty(&p->pool) && fair_is_wanted(&p->lock))
+		p->pool.budget = 0;
+}
+
 /* virtio 1.2, 5.1.6.3.1: a buffer holds at least the header. */
 static void pool_add(struct net_pair *p, const struct vmm_virtq_chain *chain)
 {
@@ -57,7 +66,7 @@ static void pool_add(struct net_pair *p, const struct vmm_virtq_chain *chain)
 	struct net_buffer *b;
 
 	if (chain->readable_n > 0 || chain->writable_len < NET_HEADER) {
-		p->stats.bad_chains++;
+		count_bad(p);
 		net_use(p, chain->token, 0);
 		if (p->used.n >= NET_USED_GROUP)
 			net_flush(p, p->rx);
@@ -90,7 +99,7 @@ static void pool_pop(struct net_pair *p)
 		return;
 	}
 	pool->budget--;
-	p->stats.bad_chains++;
+	count_bad(p);
 }
 
 /* Have room for @p need bytes, if the driver gave as much. */
@@ -369,7 +378,7 @@ void net_rx_serve(struct net_pair *p)
 	PROBE3(serve, VMM_VIRTIO_ID_NET, 2 * p->index, p->net->transport);
 	vmm_virtq_disable_notification(p->rx);
 	while (budget > 0 && receive_one(p))
-		budget--;
+		budget = fair_is_wanted(&p->lock) ? 0 : budget - 1;
 	if (budget == 0)
 		p->again = true;
 	/* Asked for while all that is there is in the pool: the driver notifies about

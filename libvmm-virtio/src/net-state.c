@@ -38,10 +38,10 @@ int net_set_pairs(struct vmm_virtio_net *net, uint32_t n)
 		struct net_pair *p = &net->pairs[i];
 
 		if (i > 0)
-			pthread_mutex_lock(&p->lock);
+			fair_enter(&p->lock);
 		p->active = i < n;
 		if (i > 0)
-			pthread_mutex_unlock(&p->lock);
+			fair_leave(&p->lock);
 		vmm_virtio_net_wake(net, i);
 	}
 	return 0;
@@ -59,10 +59,10 @@ int net_set_offloads(struct vmm_virtio_net *net, uint64_t offloads)
 		struct net_pair *p = &net->pairs[i];
 
 		if (i > 0)
-			pthread_mutex_lock(&p->lock);
+			fair_enter(&p->lock);
 		p->offloads = offloads;
 		if (i > 0)
-			pthread_mutex_unlock(&p->lock);
+			fair_leave(&p->lock);
 	}
 	return 0;
 }
@@ -73,7 +73,7 @@ void net_get_state(struct vmm_virtio_net *net, struct net_state *out)
 
 	memset(out, 0, sizeof(*out));
 	out->version = DEVICE_STATE_VERSION;
-	pthread_mutex_lock(&p->lock);
+	fair_enter(&p->lock);
 	pthread_mutex_lock(&net->lock);
 	out->status = net->status;
 	pthread_mutex_unlock(&net->lock);
@@ -88,7 +88,7 @@ void net_get_state(struct vmm_virtio_net *net, struct net_state *out)
 	out->multi_n = p->filter.multi_n;
 	memcpy(out->macs, p->filter.macs, sizeof(out->macs));
 	memcpy(out->vlans, p->filter.vlans, sizeof(out->vlans));
-	pthread_mutex_unlock(&p->lock);
+	fair_leave(&p->lock);
 }
 
 static bool is_sound(const struct vmm_virtio_net *net, const struct net_state *s)
@@ -123,14 +123,14 @@ int net_set_state(struct vmm_virtio_net *net, const struct net_state *s)
 
 	if (!is_sound(net, s))
 		return -EBADMSG;
-	pthread_mutex_lock(&p->lock);
+	fair_enter(&p->lock);
 	if (net->features) {
 		ret = -EBUSY;
 	} else {
 		net->pending = *s;
 		net->has_pending = s->features != 0;
 	}
-	pthread_mutex_unlock(&p->lock);
+	fair_leave(&p->lock);
 	return ret;
 }
 

@@ -176,7 +176,7 @@ void net_tx_serve(struct net_pair *p)
 	PROBE3(serve, VMM_VIRTIO_ID_NET, 2 * p->index + 1, p->net->transport);
 	vmm_virtq_disable_notification(p->tx);
 	while (budget > 0 && send_one(p, &waits))
-		budget--;
+		budget = fair_is_wanted(&p->lock) ? 0 : budget - 1;
 	net_signal(p, p->tx, 2 * p->index + 1);
 	/* What waits for the back end or the limit is woken by that. */
 	if (!waits && vmm_virtq_enable_notification(p->tx))

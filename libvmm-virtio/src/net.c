@@ -65,7 +65,7 @@ static int start(struct vmm_virtio_net *net)
 		struct net_pair *p = &net->pairs[i];
 
 		if (i > 0)
-			pthread_mutex_lock(&p->lock);
+			fair_enter(&p->lock);
 		p->features = net->features;
 		p->filter = net->pairs[0].filter;
 		p->dry = false;
@@ -74,7 +74,7 @@ static int start(struct vmm_virtio_net *net)
 				set_queue(net, k, net->queues[k]);
 		}
 		if (i > 0)
-			pthread_mutex_unlock(&p->lock);
+			fair_leave(&p->lock);
 	}
 	if (ret == 0 && (net->features & NET_F_CTRL_VQ) &&
 	    vmm_virtq_is_enabled(net->queues[net->ctrl_index]))
@@ -87,19 +87,19 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 	struct vmm_virtio_net *net = ctx;
 	int ret;
 
-	pthread_mutex_lock(&net->pairs[0].lock);
+	fair_enter(&net->pairs[0].lock);
 	net->transport = a->transport;
 	net->queues = a->queues;
 	__atomic_store_n(&net->features, a->features[0], __ATOMIC_RELAXED);
 	net->ctrl_index = 2 * (net->features & NET_F_MQ ? net->pair_n : 1);
 	ret = start(net);
-	pthread_mutex_unlock(&net->pairs[0].lock);
+	fair_leave(&net->pairs[0].lock);
 	return ret;
 }
 
 static void stop_pair(struct net_pair *p)
 {
-	pthread_mutex_lock(&p->lock);
+	fair_enter(&p->lock);
 	p->rx = NULL;
 	p->tx = NULL;
 	p->ctrl = NULL;
@@ -108,7 +108,7 @@ static void stop_pair(struct net_pair *p)
 	p->held_len = 0;
 	p->features = 0;
 	p->offloads = 0;
-	pthread_mutex_unlock(&p->lock);
+	fair_leave(&p->lock);
 }
 
 /* A run that is under way is short, as nothing in it waits: we wait for it. */
@@ -119,7 +119,7 @@ static void reset(void *ctx)
 
 	for (uint32_t i = 0; i < net->pair_n; i++)
 		stop_pair(&net->pairs[i]);
-	pthread_mutex_lock(&net->pairs[0].lock);
+	fair_enter(&net->pairs[0].lock);
 	__atomic_store_n(&net->features, 0, __ATOMIC_RELAXED);
 	net->active_n = 1;
 	default_filter(net);
@@ -129,7 +129,7 @@ static void reset(void *ctx)
 	if (ret < 0 || vmm_virtio_transport_set_config(net->transport, NET_CONFIG_MAC,
 						       net->mac, 6) < 0)
 		vmm_virtio_transport_needs_reset(net->transport);
-	pthread_mutex_unlock(&net->pairs[0].lock);
+	fair_leave(&net->pairs[0].lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -147,9 +147,9 @@ static void change_queue(struct vmm_virtio_net *net, uint32_t index, struct vmm_
 
 	if (!find_queue(net, index, &p))
 		return;
-	pthread_mutex_lock(&p->lock);
+	fair_enter(&p->lock);
 	set_queue(net, index, vq);
-	pthread_mutex_unlock(&p->lock);
+	fair_leave(&p->lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
@@ -315,7 +315,7 @@ static void init_pairs(struct vmm_virtio_net *net)
 	for (uint32_t i = 0; i < net->pair_n; i++) {
 		struct net_pair *p = &net->pairs[i];
 
-		pthread_mutex_init(&p->lock, NULL);
+		fair_init(&p->lock);
 		p->net = net;
 		p->index = i;
 		p->epoll_fd = -1;
@@ -398,7 +398,7 @@ void vmm_virtio_net_free(struct vmm_virtio_net *net)
 	net_threads_stop(net);
 	for (uint32_t i = 0; i < net->pair_n; i++) {
 		net_pair_close(&net->pairs[i]);
-		pthread_mutex_destroy(&net->pairs[i].lock);
+		fair_fini(&net->pairs[i].lock);
 	}
 	pthread_mutex_destroy(&net->lock);
 	free(net->builtin.streams);
@@ -443,9 +443,9 @@ int vmm_virtio_net_set_fd(struct vmm_virtio_net *net, uint32_t pair, int fd)
 	if (pair >= net->pair_n || net->builtin.kind == VMM_VIRTIO_NET_OTHER)
 		return -EINVAL;
 	p = &net->pairs[pair];
-	pthread_mutex_lock(&net->pairs[0].lock);
+	fair_enter(&net->pairs[0].lock);
 	if (pair > 0)
-		pthread_mutex_lock(&p->lock);
+		fair_enter(&p->lock);
 	ret = net_pair_watch(p, -1);
 	if (ret == 0)
 		ret = net_builtin_set_fd(net, pair, fd, NULL);
@@ -454,8 +454,8 @@ int vmm_virtio_net_set_fd(struct vmm_virtio_net *net, uint32_t pair, int fd)
 	if (ret == 0)
 		ret = net_pair_watch(p, fd);
 	if (pair > 0)
-		pthread_mutex_unlock(&p->lock);
-	pthread_mutex_unlock(&net->pairs[0].lock);
+		fair_leave(&p->lock);
+	fair_leave(&net->pairs[0].lock);
 	vmm_virtio_net_wake(net, pair);
 	errno = saved;
 	return ret;
@@ -509,9 +509,9 @@ void vmm_virtio_net_get_stats(struct vmm_virtio_net *net,
 	size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
 
 	for (uint32_t i = 0; i < net->pair_n; i++) {
-		pthread_mutex_lock(&net->pairs[i].lock);
+		fair_enter(&net->pairs[i].lock);
 		add_stats(&stats, &net->pairs[i].stats);
-		pthread_mutex_unlock(&net->pairs[i].lock);
+		fair_leave(&net->pairs[i].lock);
 	}
 	if (size >= sizeof(stats.size))
 		memcpy(out, &stats, size);

@@ -7,6 +7,7 @@
 #include <vmm/virtio-net.h>
 
 #include "device-state.h"
+#include "fair-lock.h"
 #include "net-thread.h"
 
 /* Features (virtio 1.2, 5.1.3) that are not in the public header. */
@@ -103,7 +104,7 @@ struct net_used {
 struct net_pair {
 	struct vmm_virtio_net *net;
 	uint32_t index;
-	pthread_mutex_t lock;
+	struct fair_lock lock;
 	/* NULL while the driver does not use the queue. */
 	struct vmm_virtq *rx, *tx, *ctrl;
 	/* In use, as the driver chose the number of pairs. */

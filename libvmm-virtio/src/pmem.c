@@ -161,7 +161,8 @@ static void turn(void *ctx, const struct epoll_event *events, int n)
 			   .iov_max = IOVECS,
 			   .iov = p->iov,
 			   .one = on_request,
-			   .ctx = p };
+			   .ctx = p,
+			   .lock = &p->worker.lock };
 	uint64_t expirations;
 
 	(void)bell_clear(p->bell);
@@ -182,11 +183,11 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 {
 	struct vmm_virtio_pmem *p = ctx;
 
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	p->vq = vmm_virtq_is_enabled(a->queues[0]) ? a->queues[0] : NULL;
 	p->transport = a->transport;
 	p->queues = a->queues;
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 	return p->opts.no_thread ? 0 : worker_start(&p->worker);
 }
 
@@ -195,10 +196,10 @@ static void reset(void *ctx)
 	struct vmm_virtio_pmem *p = ctx;
 
 	worker_stop(&p->worker);
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	p->vq = NULL;
 	p->transport = NULL;
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 }
 
 static void queue_reset(void *ctx, uint32_t index)
@@ -206,18 +207,18 @@ static void queue_reset(void *ctx, uint32_t index)
 	struct vmm_virtio_pmem *p = ctx;
 
 	(void)index;
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	p->vq = NULL;
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 }
 
 static void queue_enable(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_pmem *p = ctx;
 
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	p->vq = p->queues[index];
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -240,12 +241,12 @@ void pmem_resume(struct vmm_virtio_pmem *p)
 
 void pmem_get_state(struct vmm_virtio_pmem *p, struct pmem_state *out)
 {
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	out->version = DEVICE_STATE_VERSION;
 	out->lost = p->lost;
 	out->gpa = p->opts.gpa;
 	out->len = p->opts.len;
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 }
 
 int pmem_set_state(struct vmm_virtio_pmem *p, const struct pmem_state *s)
@@ -255,12 +256,12 @@ int pmem_set_state(struct vmm_virtio_pmem *p, const struct pmem_state *s)
 	if (s->version != DEVICE_STATE_VERSION || s->lost > 1 || s->gpa != p->opts.gpa ||
 	    s->len != p->opts.len)
 		return -EBADMSG;
-	pthread_mutex_lock(&p->worker.lock);
+	fair_enter(&p->worker.lock);
 	if (p->transport)
 		ret = -EBUSY;
 	else
 		p->lost = s->lost;
-	pthread_mutex_unlock(&p->worker.lock);
+	fair_leave(&p->worker.lock);
 	return ret;
 }
 
@@ -456,7 +457,7 @@ void vmm_virtio_pmem_run(struct vmm_virtio_pmem *pmem)
 void vmm_virtio_pmem_get_stats(struct vmm_virtio_pmem *pmem,
 			       struct vmm_virtio_pmem_stats *out)
 {
-	pthread_mutex_lock(&pmem->worker.lock);
+	fair_enter(&pmem->worker.lock);
 	tell_caller(out, out->size, &pmem->stats, sizeof(pmem->stats));
-	pthread_mutex_unlock(&pmem->worker.lock);
+	fair_leave(&pmem->worker.lock);
 }

@@ -129,7 +129,7 @@ static void serve(struct vmm_virtio_rng *rng)
 		.iov_max = IOVECS,
 		.one = serve_one,
 		.ctx = rng,
-		.waiting = &rng->lock.waiting,
+		.lock = &rng->lock,
 	};
 	bool more;
 

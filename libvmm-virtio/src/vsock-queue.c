@@ -24,6 +24,7 @@ static struct drain drain_of(struct vmm_virtio_vsock *v, uint32_t index)
 		.iov_max = VSOCK_IOVECS,
 		.iov = v->iov,
 		.ctx = v,
+		.lock = &v->worker.lock,
 	};
 
 	return d;
@@ -111,6 +112,12 @@ static bool put_one(struct vmm_virtio_vsock *v, struct rx *rx, struct vsock_conn
 	       (conn_has_data(c) && (conn_credit(c) > 0 || !c->credit_asked));
 }
 
+/* What a run may still take after a chain: nothing if somebody wants the lock. */
+static uint32_t rx_budget(const struct vmm_virtio_vsock *v, uint32_t budget)
+{
+	return fair_is_wanted(&v->worker.lock) ? 0 : budget - 1;
+}
+
 /* Have a chain for a packet. Returns 0, or -EAGAIN when there is none. */
 static int get_chain(struct vmm_virtio_vsock *v, struct rx *rx, uint32_t *budget)
 {
@@ -119,14 +126,15 @@ static int get_chain(struct vmm_virtio_vsock *v, struct rx *rx, uint32_t *budget
 
 		rx->chain.iov = v->iov;
 		rx->chain.iov_max = VSOCK_IOVECS;
-		--*budget;
 		ret = vmm_virtq_pop(v->vq[VSOCK_RX], &rx->chain);
 		if (ret == -ENOTRECOVERABLE)
 			vmm_virtio_transport_needs_reset(v->transport);
 		if (ret == -EAGAIN || ret == -ENOTRECOVERABLE || ret == -ENOTCONN)
 			return -EAGAIN;
-		if (ret < 0)
+		if (ret < 0) {
+			*budget = rx_budget(v, *budget);
 			continue;
+		}
 		/* Without room for a byte of data, data would never go. */
 		rx->have = rx->chain.writable_len > VSOCK_HEADER_LEN;
 		if (rx->have)
@@ -134,6 +142,7 @@ static int get_chain(struct vmm_virtio_vsock *v, struct rx *rx, uint32_t *budget
 		v->stats.bad_packets++;
 		if (vmm_virtq_add_used(v->vq[VSOCK_RX], rx->chain.token, 0) < 0)
 			vmm_virtio_transport_needs_reset(v->transport);
+		*budget = rx_budget(v, *budget);
 	}
 	return rx->have ? 0 : -EAGAIN;
 }
@@ -172,6 +181,8 @@ static bool serve_rx(struct vmm_virtio_vsock *v)
 		if (get_chain(v, &rx, &budget) < 0)
 			break;
 		send_next(v, &rx);
+		if (!rx.have)
+			budget = rx_budget(v, budget);
 	}
 	if (rx.have && vmm_virtq_undo_pop(d.vq, rx.chain.token) < 0)
 		vmm_virtio_transport_needs_reset(v->transport);
@@ -207,7 +218,7 @@ static int64_t on_event(void *ctx, const struct vmm_virtq_chain *chain)
 }
 
 /* Returns whether all other business has to wait for the driver. */
-static bool serve_events(struct vmm_virtio_vsock *v)
+static bool serve_events(struct vmm_virtio_vsock *v, bool *out_more)
 {
 	struct drain d = drain_of(v, VSOCK_EVENT);
 
@@ -215,7 +226,7 @@ static bool serve_events(struct vmm_virtio_vsock *v)
 		return false;
 	d.one = on_event;
 	if (v->reset_pending)
-		(void)drain_queue(&d);
+		*out_more = drain_queue(&d);
 	return v->reset_pending || v->reset_told;
 }
 
@@ -224,8 +235,9 @@ bool vsock_serve(struct vmm_virtio_vsock *v)
 	struct drain d = drain_of(v, VSOCK_TX);
 	bool more = false;
 
-	if (serve_events(v))
-		return false;
+	if (serve_events(v, &more))
+		return more;
+	more = false;
 	d.one = on_tx;
 	/* What the guest sends is taken whether or not it takes what it is sent. */
 	if (d.vq)

@@ -88,14 +88,14 @@ static int activate(void *ctx, const struct vmm_virtio_activation *a)
 {
 	struct vmm_virtio_vsock *v = ctx;
 
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	v->transport = a->transport;
 	v->queues = a->queues;
 	v->features = a->features[0];
 	for (uint32_t i = 0; i < VSOCK_QUEUES; i++)
 		v->vq[i] = vmm_virtq_is_enabled(a->queues[i]) ? a->queues[i] : NULL;
 	vsock_set_listening(v, true);
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 	return v->opts.no_thread ? 0 : worker_start(&v->worker);
 }
 
@@ -104,7 +104,7 @@ static void reset(void *ctx)
 	struct vmm_virtio_vsock *v = ctx;
 
 	worker_stop(&v->worker);
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	memset(v->vq, 0, sizeof(v->vq));
 	v->transport = NULL;
 	/* The guest knows that its connections are gone: nobody tells it. */
@@ -116,7 +116,7 @@ static void reset(void *ctx)
 	v->orphan_n = 0;
 	v->reset_pending = false;
 	v->reset_told = false;
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 }
 
 /* No chain is out between turns. */
@@ -124,18 +124,18 @@ static void queue_reset(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_vsock *v = ctx;
 
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	v->vq[index] = NULL;
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 }
 
 static void queue_enable(void *ctx, uint32_t index)
 {
 	struct vmm_virtio_vsock *v = ctx;
 
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	v->vq[index] = v->queues[index];
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 }
 
 static void queue_notify(void *ctx, uint32_t index)
@@ -158,11 +158,11 @@ void vsock_resume(struct vmm_virtio_vsock *v)
 
 void vsock_get_state(struct vmm_virtio_vsock *v, struct vsock_state *out)
 {
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	out->version = DEVICE_STATE_VERSION;
 	out->resetting = v->reset_pending || v->reset_told;
 	out->cid = v->opts.cid;
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 }
 
 /* Connections do not survive. The CID stays that of the options: the driver reads it
@@ -174,12 +174,12 @@ int vsock_set_state(struct vmm_virtio_vsock *v, const struct vsock_state *s)
 	if (s->version != DEVICE_STATE_VERSION || s->resetting > 1 ||
 	    s->cid < CID_FIRST || s->cid >= UINT32_MAX)
 		return -EBADMSG;
-	pthread_mutex_lock(&v->worker.lock);
+	fair_enter(&v->worker.lock);
 	if (v->transport)
 		ret = -EBUSY;
 	else
 		v->reset_pending = true;
-	pthread_mutex_unlock(&v->worker.lock);
+	fair_leave(&v->worker.lock);
 	return ret;
 }
 
@@ -223,9 +223,9 @@ static int restore(void *ctx, struct vmm_virtio_transport *transport,
 	if (ret < 0)
 		return ret;
 	if (!a) { /* nobody has to be told */
-		pthread_mutex_lock(&v->worker.lock);
+		fair_enter(&v->worker.lock);
 		v->reset_pending = false;
-		pthread_mutex_unlock(&v->worker.lock);
+		fair_leave(&v->worker.lock);
 		return 0;
 	}
 	vsock_pause(v);
@@ -435,8 +435,8 @@ void vmm_virtio_vsock_run(struct vmm_virtio_vsock *vsock)
 void vmm_virtio_vsock_get_stats(struct vmm_virtio_vsock *vsock,
 				struct vmm_virtio_vsock_stats *out)
 {
-	pthread_mutex_lock(&vsock->worker.lock);
+	fair_enter(&vsock->worker.lock);
 	vsock->stats.connections = vsock->conn_n;
 	tell_caller(out, out->size, &vsock->stats, sizeof(vsock->stats));
-	pthread_mutex_unlock(&vsock->worker.lock);
+	fair_leave(&vsock->worker.lock);
 }

@@ -56,7 +56,7 @@ int worker_init(struct worker *w,
 			(void)close(w->bell);
 		return ret;
 	}
-	pthread_mutex_init(&w->lock, NULL);
+	fair_init(&w->lock);
 	pthread_cond_init(&w->resumed, NULL);
 	w->has_thread = false;
 	w->stopping = false;
@@ -71,7 +71,7 @@ void worker_fini(struct worker *w)
 	(void)close(w->epoll);
 	(void)close(w->bell);
 	pthread_cond_destroy(&w->resumed);
-	pthread_mutex_destroy(&w->lock);
+	fair_fini(&w->lock);
 }
 
 static void *loop(void *ctx)
@@ -83,13 +83,13 @@ static void *loop(void *ctx)
 	while (!stopping) {
 		int n = epoll_wait(w->epoll, events, WORKER_EVENTS, -1);
 
-		pthread_mutex_lock(&w->lock);
+		fair_enter(&w->lock);
 		while (w->paused && !w->stopping)
-			pthread_cond_wait(&w->resumed, &w->lock);
+			pthread_cond_wait(&w->resumed, &w->lock.lock);
 		stopping = w->stopping;
 		if (!stopping && n >= 0)
 			w->turn(w->ctx, events, n);
-		pthread_mutex_unlock(&w->lock);
+		fair_leave(&w->lock);
 	}
 	return NULL;
 }
@@ -111,11 +111,11 @@ int worker_start(struct worker *w)
 
 void worker_stop(struct worker *w)
 {
-	pthread_mutex_lock(&w->lock);
+	fair_enter(&w->lock);
 	w->stopping = w->has_thread;
 	w->paused = false;
 	pthread_cond_signal(&w->resumed);
-	pthread_mutex_unlock(&w->lock);
+	fair_leave(&w->lock);
 	if (!w->has_thread)
 		return;
 	bell_ring(w->bell);
@@ -126,17 +126,17 @@ void worker_stop(struct worker *w)
 
 void worker_pause(struct worker *w)
 {
-	pthread_mutex_lock(&w->lock);
+	fair_enter(&w->lock);
 	w->paused = true;
-	pthread_mutex_unlock(&w->lock);
+	fair_leave(&w->lock);
 }
 
 void worker_resume(struct worker *w)
 {
-	pthread_mutex_lock(&w->lock);
+	fair_enter(&w->lock);
 	w->paused = false;
 	pthread_cond_signal(&w->resumed);
-	pthread_mutex_unlock(&w->lock);
+	fair_leave(&w->lock);
 }
 
 void worker_run(struct worker *w)
@@ -144,12 +144,12 @@ void worker_run(struct worker *w)
 	struct epoll_event events[WORKER_EVENTS];
 	int saved = errno, n;
 
-	pthread_mutex_lock(&w->lock);
+	fair_enter(&w->lock);
 	if (!w->paused) {
 		n = epoll_wait(w->epoll, events, WORKER_EVENTS, 0);
 		if (n >= 0)
 			w->turn(w->ctx, events, n);
 	}
-	pthread_mutex_unlock(&w->lock);
+	fair_leave(&w->lock);
 	errno = saved;
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "fair-lock.h"
+
 /* Most events that one turn gets. */
 #define WORKER_EVENTS 64
 
@@ -16,7 +18,7 @@
  */
 struct worker {
 	/* Held during a turn; protects what the device has. */
-	pthread_mutex_t lock;
+	struct fair_lock lock;
 	pthread_cond_t resumed;
 	pthread_t thread;
 	int epoll;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The block device apart from reading and writing: limits, state, counters, what the
  * configuration tells, and what a back end of one's own is told. */
+#include <pthread.h>
+
 #include "blk-rig.h"
+#include "busy-rig.h"
 #include "device-state.h"
 
 enum { SECTORS = 64, ERASE = 14, BATCH = 8 };
@@ -479,6 +482,121 @@ static void what_is_not_started_costs_the_host_nothing(void **state)
 	rig_close(&r);
 }
 
+struct counting {
+	struct vmm_virtio_blk *blk;
+	int quit;
+};
+
+static void *count_for_ever(void *ctx)
+{
+	struct vmm_virtio_blk_stats stats = { .size = sizeof(stats) };
+	struct counting *c = ctx;
+
+	while (!__atomic_load_n(&c->quit, __ATOMIC_RELAXED))
+		vmm_virtio_blk_get_stats(c->blk, &stats);
+	return NULL;
+}
+
+static int hold_submit(void *ctx, struct vmm_virtio_blk_io *io)
+{
+	*(struct vmm_virtio_blk_io **)ctx = io;
+	return 0;
+}
+
+/* It finds the lock taken, and nobody runs the device afterwards. */
+static void a_completion_while_counters_are_read_is_not_lost(void **state)
+{
+	static const struct vmm_virtio_blk_backend hold = { .size = sizeof(hold),
+							    .submit = hold_submit };
+	struct vmm_virtio_blk_io *io = NULL;
+	struct counting c = { .quit = 0 };
+	pthread_t thread;
+	struct blk_rig r;
+
+	rig_init(&r, -1, 0);
+	r.opts.backend = &hold;
+	r.opts.backend_ctx = &io;
+	r.opts.capacity = SECTORS * 512;
+	assert_int_equal(rig_open(&r, F_USUAL), 0);
+	c.blk = r.blk;
+	assert_int_equal(pthread_create(&thread, NULL, count_for_ever, &c), 0);
+	for (int i = 0; i < 10000; i++) {
+		assert_true(rig_offer(&r, 0, IN, 0, 512));
+		vmm_virtio_blk_run(r.blk, 0);
+		vmm_virtio_blk_complete(io, 0);
+		for (int patience = 0; rig_take(&r) < 0; patience++) {
+			assert_in_range(patience, 0, 20000);
+			(void)usleep(100);
+		}
+	}
+	__atomic_store_n(&c.quit, 1, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	rig_close(&r);
+}
+
+struct busy_blk {
+	struct blk_rig r;
+	struct busy b;
+};
+
+/* A flush in one descriptor. */
+static int add_flush(struct blk_rig *r)
+{
+	static const struct mock_seg segs[2] = { { SLOT_HEADER(0), 16, false },
+						 { SLOT_STATUS(0), 1, true } };
+
+	return mock_add(r->m, segs, 2, true);
+}
+
+static int endless_submit(void *ctx, struct vmm_virtio_blk_io *io)
+{
+	struct busy_blk *w = ctx;
+	uint32_t id, len;
+
+	while (mock_get_used(w->r.m, &id, &len) == 0)
+		(void)add_flush(&w->r);
+	busy_request(&w->b);
+	vmm_virtio_blk_complete(io, 0);
+	return 0;
+}
+
+static void busy_blk_start(void *ctx)
+{
+	static const uint32_t flush = FLUSH;
+	struct busy_blk *w = ctx;
+
+	rig_climb(&w->r, F_USUAL);
+	memcpy(w->r.m->ram + SLOT_HEADER(0), &flush, sizeof(flush));
+	for (int i = 0; i < RIG_NUM; i++)
+		assert_true(add_flush(&w->r) >= 0);
+}
+
+static void busy_blk_stats(void *ctx)
+{
+	struct vmm_virtio_blk_stats stats = { .size = sizeof(stats) };
+
+	vmm_virtio_blk_get_stats(((struct busy_blk *)ctx)->r.blk, &stats);
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const struct vmm_virtio_blk_backend endless = { .size = sizeof(endless),
+							       .submit = endless_submit };
+	struct busy_blk w = {
+		.b = { .start = busy_blk_start, .get_stats = busy_blk_stats, .ctx = &w }
+	};
+
+	rig_init(&w.r, -1, 0);
+	w.r.opts.backend = &endless;
+	w.r.opts.backend_ctx = &w;
+	w.r.opts.capacity = SECTORS * 512;
+	w.r.opts.threads = 1;
+	assert_int_equal(rig_open(&w.r, F_USUAL), 0);
+	w.b.mmio = w.r.mmio;
+	busy_check(&w.b);
+	rig_close(&w.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +612,8 @@ int main(void)
 		cmocka_unit_test(a_saved_device_goes_on_where_it_was),
 		cmocka_unit_test(a_corrupt_state_is_refused),
 		cmocka_unit_test(what_is_not_started_costs_the_host_nothing),
+		cmocka_unit_test(a_completion_while_counters_are_read_is_not_lost),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The console device: ports, messages about them, and saved state. */
+#include "busy-rig.h"
 #include "console-rig.h"
 #include "device-state.h"
 
@@ -293,6 +294,94 @@ static void a_corrupt_state_is_refused(void **state)
 	stop(&w);
 }
 
+struct busy_console {
+	struct world w;
+	struct busy b;
+	uint32_t sends[PORTS];
+};
+
+static void refill(struct mock *q, const struct mock_seg *seg)
+{
+	uint32_t id, len;
+
+	while (mock_get_used(q, &id, &len) == 0)
+		(void)mock_add(q, seg, 1, false);
+}
+
+static const struct mock_seg busy_out = { OUT, 1, false };
+static const struct mock_seg busy_in = { IN, 1, true };
+
+static uint32_t out_of(uint32_t port)
+{
+	return port == 0 ? 1 : 2 * port + 3;
+}
+
+static int64_t endless_send(void *ctx, uint32_t port, const struct iovec *iov, uint32_t n)
+{
+	struct busy_console *c = ctx;
+
+	refill(&c->w.q[out_of(port)], &busy_out);
+	c->sends[port]++;
+	busy_request(&c->b);
+	return 1;
+}
+
+static int64_t endless_recv(void *ctx, uint32_t port, const struct iovec *iov, uint32_t n)
+{
+	struct busy_console *c = ctx;
+
+	refill(&c->w.q[0], &busy_in);
+	busy_request(&c->b);
+	return port == 0 ? 1 : -EAGAIN;
+}
+
+static void busy_console_start(void *ctx)
+{
+	struct busy_console *c = ctx;
+
+	assert_int_equal(climb(&c->w, F_MULTI), 0xf);
+	for (uint32_t i = 0; i < NUM; i++) {
+		assert_true(mock_add(&c->w.q[0], &busy_in, 1, false) >= 0);
+		for (uint32_t port = 0; port < PORTS; port++)
+			assert_true(
+			    mock_add(&c->w.q[out_of(port)], &busy_out, 1, false) >= 0);
+	}
+}
+
+static void busy_console_stats(void *ctx)
+{
+	(void)stats_of(&((struct busy_console *)ctx)->w);
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const struct vmm_virtio_console_backend backend = { sizeof(backend),
+								   endless_send,
+								   endless_recv };
+	struct vmm_virtio_console_port ports[PORTS] = { { .console = true },
+							{ .name = NULL },
+							{ .name = NULL } };
+	struct vmm_virtio_console_opts opts = VMM_VIRTIO_CONSOLE_OPTS_INIT;
+	struct busy_console c = { .b = { .start = busy_console_start,
+					 .get_stats = busy_console_stats,
+					 .ctx = &c } };
+
+	c.w.m = mock_new(NUM, 0);
+	opts.ports = ports;
+	opts.port_n = PORTS;
+	opts.multiport = true;
+	opts.backend = &backend;
+	opts.backend_ctx = &c;
+	opts.thread = true;
+	attach(&c.w, &opts);
+	c.b.mmio = c.w.mmio;
+	busy_check(&c.b);
+	/* No port has to wait for the others because the VMM is never content. */
+	for (uint32_t port = 0; port < PORTS; port++)
+		assert_true(c.sends[port] >= BUSY_ROUNDS);
+	stop(&c.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +394,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_goes_is_told_and_replaced),
 		cmocka_unit_test(a_saved_device_goes_on_where_it_was),
 		cmocka_unit_test(a_corrupt_state_is_refused),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,11 @@
 /* The memory device behind its registers, with the mock driver in front. */
 #include "virtio-test.h"
 
+#include <pthread.h>
+
 #include <vmm/virtio-mem.h>
 
+#include "busy-rig.h"
 #include "device-rig.h"
 #include "device-state.h"
 
@@ -479,6 +482,74 @@ static void bad_memory_options_are_refused(void **state)
 	vmm_virtio_mem_free(NULL);
 }
 
+struct busy_mem {
+	struct world w;
+	struct busy b;
+	int quit;
+};
+
+static const struct req busy_plug = { .type = PLUG, .gpa = GPA, .blocks = 1 };
+
+static int endless_plug(void *ctx, uint64_t gpa, uint64_t len)
+{
+	struct busy_mem *m = ctx;
+
+	while (dr_used(&m->w.r, 0) >= 0)
+		(void)dr_add(&m->w.r, 0, &busy_plug, sizeof(busy_plug), 10);
+	busy_request(&m->b);
+	return -EBUSY;
+}
+
+static void busy_mem_start(void *ctx)
+{
+	struct busy_mem *m = ctx;
+
+	dr_climb(&m->w.r, 1, F_INACCESSIBLE);
+	for (int i = 0; i < 8; i++)
+		assert_true(dr_add(&m->w.r, 0, &busy_plug, sizeof(busy_plug), 10) >= 0);
+}
+
+static void busy_mem_stats(void *ctx)
+{
+	(void)stats(&((struct busy_mem *)ctx)->w);
+}
+
+static void no_wake(void *ctx)
+{
+}
+
+/* The VMM's thread for the device, which always has something to do. */
+static void *run_for_ever(void *ctx)
+{
+	struct busy_mem *m = ctx;
+
+	while (!__atomic_load_n(&m->quit, __ATOMIC_RELAXED))
+		vmm_virtio_mem_run(m->w.d);
+	return NULL;
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const struct vmm_virtio_mem_backend endless = { sizeof(endless),
+							       endless_plug, on_unplug };
+	struct busy_mem m = {
+		.b = { .start = busy_mem_start, .get_stats = busy_mem_stats, .ctx = &m }
+	};
+	struct vmm_virtio_mem_opts o = opts_of(&m.w);
+	pthread_t thread;
+
+	o.backend = &endless;
+	o.wake = no_wake;
+	o.ctx = &m;
+	start_with(&m.w, &o);
+	m.b.mmio = m.w.r.mmio;
+	assert_int_equal(pthread_create(&thread, NULL, run_for_ever, &m), 0);
+	busy_check(&m.b);
+	__atomic_store_n(&m.quit, 1, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	stop(&m.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +566,7 @@ int main(void)
 		cmocka_unit_test(saved_blocks_are_restored),
 		cmocka_unit_test(a_corrupt_memory_state_is_refused),
 		cmocka_unit_test(bad_memory_options_are_refused),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

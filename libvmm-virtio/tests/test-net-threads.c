@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "busy-rig.h"
 #include "device-state.h"
 #include "net-rig.h"
 
@@ -201,12 +202,90 @@ static void a_device_runs_itself_and_can_be_paused(void **state)
 		assert_int_equal(close(fds[i]), 0);
 }
 
+struct busy_net {
+	struct net_rig r;
+	struct busy b;
+};
+
+/* What comes back of a queue goes in again at once. */
+static void refill(struct net_rig *r, uint32_t queue, const struct mock_seg *seg)
+{
+	uint32_t id, len;
+
+	while (mock_get_used(&r->q[queue], &id, &len) == 0)
+		net_must(mock_add(&r->q[queue], seg, 1, false) >= 0, "room");
+}
+
+static const struct mock_seg busy_out = { MOCK_BUFFERS, 72, false };
+static const struct mock_seg busy_in = { MOCK_BUFFERS + 0x1000, 2048, true };
+
+static int64_t endless_send(void *ctx, uint32_t pair, const struct iovec *iov, uint32_t n)
+{
+	struct busy_net *w = ctx;
+
+	refill(&w->r, 1, &busy_out);
+	busy_request(&w->b);
+	return 60;
+}
+
+static int64_t endless_recv(void *ctx, uint32_t pair, const struct iovec *iov, uint32_t n)
+{
+	struct busy_net *w = ctx;
+
+	refill(&w->r, 0, &busy_in);
+	busy_request(&w->b);
+	return 60;
+}
+
+static void busy_net_start(void *ctx)
+{
+	struct busy_net *w = ctx;
+
+	assert_int_equal(rig_climb(&w->r, BASIC), 0xf);
+	for (int i = 0; i < 48; i++) {
+		assert_true(mock_add(&w->r.q[0], &busy_in, 1, false) >= 0);
+		assert_true(mock_add(&w->r.q[1], &busy_out, 1, false) >= 0);
+	}
+}
+
+static void busy_net_stats(void *ctx)
+{
+	(void)rig_stats(&((struct busy_net *)ctx)->r);
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	static const struct vmm_virtio_net_backend backend = {
+		.size = sizeof(backend),
+		.send = endless_send,
+		.recv = endless_recv,
+	};
+	struct vmm_virtio_net_opts opts = VMM_VIRTIO_NET_OPTS_INIT;
+	struct busy_net w = {
+		.b = { .start = busy_net_start, .get_stats = busy_net_stats, .ctx = &w }
+	};
+	struct vmm_virtio_net_stats stats;
+
+	net_rig_init(&w.r);
+	opts.backend = &backend;
+	opts.backend_ctx = &w;
+	opts.queue_max = NET_NUM;
+	opts.threads = 1;
+	rig_attach(&w.r, &opts);
+	w.b.mmio = w.r.mmio;
+	busy_check(&w.b);
+	stats = rig_stats(&w.r);
+	assert_true(stats.tx_frames > 0 && stats.rx_frames > 0);
+	net_rig_stop(&w.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_wake_up_is_lost),
 		cmocka_unit_test(a_reset_in_the_middle_of_traffic_is_safe),
 		cmocka_unit_test(a_device_runs_itself_and_can_be_paused),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

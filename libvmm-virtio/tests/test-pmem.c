@@ -11,8 +11,10 @@
 
 #include <vmm/virtio-pmem.h>
 
+#include "busy-rig.h"
 #include "device-rig.h"
 #include "device-state.h"
+#include "worker.h"
 
 #define GPA UINT64_C(0x100000000)
 #define LEN UINT64_C(0x200000)
@@ -421,6 +423,57 @@ static void bad_pmem_options_are_refused(void **state)
 	vmm_virtio_pmem_free(NULL);
 }
 
+struct busy_pmem {
+	struct world w;
+	struct busy b;
+};
+
+static int endless_flush(void *ctx)
+{
+	static const uint32_t flush;
+	struct busy_pmem *p = ctx;
+
+	/* Half of them are what is flushed now. */
+	while (dr_used(&p->w.r, 0) >= 0)
+		;
+	for (int i = 0; i < 4; i++)
+		(void)dr_add(&p->w.r, 0, &flush, 4, 4);
+	bell_ring(vmm_virtio_pmem_get_doorbell(p->w.p));
+	busy_request(&p->b);
+	return 0;
+}
+
+static void busy_pmem_start(void *ctx)
+{
+	static const uint32_t flush;
+	struct busy_pmem *p = ctx;
+
+	dr_climb(&p->w.r, 1, 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(dr_add(&p->w.r, 0, &flush, 4, 4) >= 0);
+}
+
+static void busy_pmem_stats(void *ctx)
+{
+	(void)stats(&((struct busy_pmem *)ctx)->w);
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	struct busy_pmem p = {
+		.b = { .start = busy_pmem_start, .get_stats = busy_pmem_stats, .ctx = &p }
+	};
+	struct vmm_virtio_pmem_opts o = opts_of(&p.w);
+
+	o.flush = endless_flush;
+	o.ctx = &p;
+	o.no_thread = false;
+	start_with(&p.w, &o);
+	p.b.mmio = p.w.r.mmio;
+	busy_check(&p.b);
+	stop(&p.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +489,7 @@ int main(void)
 		cmocka_unit_test(the_queue_is_reset_alone),
 		cmocka_unit_test(a_saved_pmem_goes_on),
 		cmocka_unit_test(bad_pmem_options_are_refused),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "busy-rig.h"
 #include "device-state.h"
 #include "vsock-rig.h"
 
@@ -307,6 +308,61 @@ static void doorbells_are_descriptors(void **state)
 	vs_stop(&w);
 }
 
+struct busy_vsock {
+	struct vworld w;
+	struct busy b;
+	struct pkt request;
+};
+
+/* The guest asks and is refused, for ever. */
+static int endless_connect(void *ctx, uint32_t port, uint32_t type)
+{
+	struct busy_vsock *v = ctx;
+
+	while (dr_used(&v->w.r, TX) >= 0)
+		(void)dr_add(&v->w.r, TX, &v->request, 44, 0);
+	while (dr_used(&v->w.r, RX) >= 0)
+		(void)dr_add(&v->w.r, RX, NULL, 0, 64);
+	busy_request(&v->b);
+	return -ECONNREFUSED;
+}
+
+static void busy_vsock_start(void *ctx)
+{
+	struct busy_vsock *v = ctx;
+
+	dr_climb(&v->w.r, 7, F_SEQ | 1);
+	for (int i = 0; i < 24; i++) {
+		assert_true(dr_add(&v->w.r, TX, &v->request, 44, 0) >= 0);
+		assert_true(dr_add(&v->w.r, RX, NULL, 0, 64) >= 0);
+	}
+}
+
+static void busy_vsock_stats(void *ctx)
+{
+	(void)vs_stats(&((struct busy_vsock *)ctx)->w);
+}
+
+static void a_busy_driver_does_not_shut_others_out(void **state)
+{
+	struct busy_vsock v = { .b = { .start = busy_vsock_start,
+				       .get_stats = busy_vsock_stats,
+				       .ctx = &v } };
+	struct vmm_virtio_vsock_opts o;
+
+	dr_init(&v.w.r, 32);
+	vs_opts(&v.w, &o);
+	o.connect = endless_connect;
+	o.ctx = &v;
+	o.no_thread = false;
+	vs_start_with(&v.w, &o);
+	v.request = vs_pkt(&v.w, STREAM, REQUEST, GUEST, SERVICE);
+	v.b.mmio = v.w.r.mmio;
+	busy_check(&v.b);
+	assert_true(vs_stats(&v.w).to_guest_packets >= BUSY_ROUNDS);
+	vs_stop(&v.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_lack_of_descriptors_leaves_nothing),
 		cmocka_unit_test(a_thread_serves_many_at_once),
 		cmocka_unit_test(doorbells_are_descriptors),
+		cmocka_unit_test(a_busy_driver_does_not_shut_others_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

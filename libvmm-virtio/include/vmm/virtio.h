@@ -387,6 +387,10 @@ VMM_API VMM_MUST_USE int vmm_virtio_mmio_set_mem(struct vmm_virtio_mmio *mmio,
  * Bring the device to rest, as its `pause` says. From then on until
  * vmm_virtio_mmio_resume() notifications are not passed on; a driver may still access
  * registers. No effect if it is paused. Pausing outlives a reset by the driver.
+ *
+ * With a device of this library, this, a reset and what else is asked of it wait for the
+ * request at hand of each of its queues at most, however busy the driver keeps it; a block
+ * device that pauses or is reset also for what is with its back end.
  */
 VMM_API void vmm_virtio_mmio_pause(struct vmm_virtio_mmio *mmio);
 
