@@ -25,6 +25,11 @@ static void plain_structures_keep_their_size(void **state)
 	assert_int_equal(sizeof(struct vmm_acpi_cpu_hotplug), 24);
 	assert_int_equal(sizeof(struct vmm_acpi_gic), 88);
 	assert_int_equal(sizeof(struct vmm_fdt_chosen), 64);
+	assert_int_equal(sizeof(struct vmm_fdt_irq), 8);
+	assert_int_equal(sizeof(struct vmm_fdt_gic), 40);
+	assert_int_equal(sizeof(struct vmm_fdt_uart), 32);
+	assert_int_equal(sizeof(struct vmm_fdt_virtio_mmio), 24);
+	assert_int_equal(sizeof(struct vmm_fdt_machine), 248);
 	assert_int_equal(sizeof(struct vmm_smbios_machine), 168);
 	assert_int_equal(sizeof(struct vmm_load_arm64_entry), 24);
 	assert_int_equal(sizeof(struct vmm_load_riscv64_entry), 24);
@@ -97,6 +102,7 @@ static void an_arm64_machine_is_made_from_the_outside(void **state)
 	VMM_CLEANUP(vmm_mem_free) struct vmm_mem *mem = NULL;
 	struct vmm_load_source source = test_source(image, test_image(image, true));
 	struct vmm_load_kernel_opts opts = VMM_LOAD_KERNEL_OPTS_INIT;
+	struct vmm_fdt_machine machine = VMM_FDT_MACHINE_INIT;
 	struct vmm_load_arm64_entry entry = { 0 };
 	struct vmm_load_range ram[2], place;
 	struct vmm_load_result kernel;
@@ -118,10 +124,14 @@ static void an_arm64_machine_is_made_from_the_outside(void **state)
 	assert_int_equal(vmm_load_random(seed, sizeof(seed), NULL), 0);
 	if (vmm_fdt_new(&fdt) == -EOPNOTSUPP)
 		return;
+	machine.map = &map;
+	machine.gic.version = 2;
+	machine.gic.dist_gpa = VMM_LOAD_ARM64_GIC_DIST;
+	machine.gic.cpu_gpa = VMM_LOAD_ARM64_GIC_CPU;
+	machine.rng_seed = seed;
+	machine.rng_seed_len = sizeof(seed);
 	root = vmm_fdt_begin_node(fdt, "");
-	vmm_fdt_put_u32(fdt, "#address-cells", 2);
-	vmm_fdt_put_u32(fdt, "#size-cells", 2);
-	vmm_fdt_put_memory(fdt, &map);
+	vmm_fdt_put_machine(fdt, &machine);
 	vmm_fdt_end_node(fdt, root);
 	assert_int_equal(vmm_fdt_finish(fdt, &tree, &len, NULL), 0);
 	assert_int_equal(vmm_fdt_load(mem, &map, UINT64_MAX, tree, len, &place, NULL), 0);

@@ -5,6 +5,7 @@
 #include "load-test.h"
 
 #include "acpi-machines.h"
+#include "fdt-description.h"
 #include "fdt-machine.h"
 #include "overlay-trees.h"
 #include "packed-images.h"
@@ -224,6 +225,35 @@ static void memory_runs_out_in_each_step_of_a_tree(void **state)
 	assert_true(fail_each(write_tree) >= 6);
 }
 
+static int write_machine(struct vmm_error *err)
+{
+	struct vmm_fdt *f = NULL;
+	const void *data = NULL;
+	struct description d;
+	size_t len = 77;
+	int ret = vmm_fdt_new(&f);
+
+	err->code = ret;
+	if (ret < 0)
+		return ret;
+	describe_machine(&d);
+	put_description(f, &d.m);
+	ret = vmm_fdt_finish(f, &data, &len, err);
+	assert_true((ret < 0) == (!data && len == 77));
+	vmm_fdt_free(f);
+	return ret;
+}
+
+static void memory_runs_out_in_each_step_of_a_described_machine(void **state)
+{
+	struct vmm_fdt *f = NULL;
+
+	if (vmm_fdt_new(&f) == -EOPNOTSUPP)
+		return;
+	vmm_fdt_free(f);
+	assert_true(fail_each(write_machine) >= 6);
+}
+
 static int overlay(struct vmm_error *err)
 {
 	static uint64_t base[128], over[128], out[1024];
@@ -296,6 +326,7 @@ int main(void)
 		cmocka_unit_test(unpacking_fails_at_each_place),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_acpi),
 		cmocka_unit_test(memory_runs_out_in_each_step_of_a_tree),
+		cmocka_unit_test(memory_runs_out_in_each_step_of_a_described_machine),
 		cmocka_unit_test(memory_runs_out_for_an_overlay),
 		cmocka_unit_test(memory_runs_out_for_the_boot_state),
 		cmocka_unit_test(memory_runs_out_for_a_command_line),

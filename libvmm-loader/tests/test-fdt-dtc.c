@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fdt-description.h"
 #include "fdt-machine.h"
 
 extern char **environ;
@@ -54,7 +55,8 @@ static void expect_quiet(void)
 		fail_msg("dtc says: %s", log);
 }
 
-static void dtc_has_no_complaint(void **state)
+/* Takes the finished tree and releases the writer. */
+static void expect_no_complaint(struct vmm_fdt *fdt)
 {
 	const char *const decompile[] = { "dtc", "-I",	  "dtb",   "-O", "dts",
 					  "-o",	 "a.dts", "a.dtb", NULL };
@@ -65,14 +67,11 @@ static void dtc_has_no_complaint(void **state)
 					"a.dts", NULL };
 	const char *const again[] = { "dtc", "-I",    "dtb",   "-O", "dts",
 				      "-o",  "b.dts", "b.dtb", NULL };
-	struct vmm_fdt *fdt = NULL;
 	static char a[65536], b[65536];
 	const void *data;
 	size_t len;
 	FILE *f;
 
-	assert_int_equal(vmm_fdt_new(&fdt), 0);
-	test_fdt_machine(fdt);
 	assert_int_equal(vmm_fdt_finish(fdt, &data, &len, NULL), 0);
 	f = fopen("a.dtb", "wb");
 	assert_non_null(f);
@@ -90,6 +89,30 @@ static void dtc_has_no_complaint(void **state)
 	assert_true(read_file("b.dts", b, sizeof(b)) > 500);
 	/* The compiler leaves the boot CPU out unless it is told. */
 	assert_string_equal(strstr(a, "/ {"), strstr(b, "/ {"));
+}
+
+static void dtc_has_no_complaint(void **state)
+{
+	struct vmm_fdt *fdt = NULL;
+
+	assert_int_equal(vmm_fdt_new(&fdt), 0);
+	test_fdt_machine(fdt);
+	expect_no_complaint(fdt);
+}
+
+static void dtc_has_no_complaint_about_a_described_machine(void **state)
+{
+	struct vmm_fdt *fdt = NULL;
+	struct description d;
+
+	for (uint32_t version = 2; version <= 3; version++) {
+		describe_machine(&d);
+		if (version == 2)
+			describe_gicv2(&d);
+		assert_int_equal(vmm_fdt_new(&fdt), 0);
+		put_description(fdt, &d.m);
+		expect_no_complaint(fdt);
+	}
 }
 
 static int enter(void **state)
@@ -110,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dtc_has_no_complaint),
+		cmocka_unit_test(dtc_has_no_complaint_about_a_described_machine),
 	};
 
 	struct vmm_fdt *fdt = NULL;

@@ -124,6 +124,187 @@ VMM_API void vmm_fdt_put_memory(struct vmm_fdt *fdt, const struct vmm_load_map *
 VMM_API uint32_t vmm_fdt_take_phandle(struct vmm_fdt *fdt);
 
 /**
+ * @defgroup fdt_machine A whole machine
+ * An arm64 machine from a description, as vmm/acpi.h has it for ACPI. Interrupts have the
+ * GIC's own numbers here as there: 16 to 31 are each CPU's own (PPI), 32 to 1019 shared
+ * ones (SPI). KVM counts its GSIs from the first SPI.
+ * @{
+ */
+
+/** Number of the first private and of the first shared interrupt. */
+#define VMM_FDT_PPI_FIRST 16u
+#define VMM_FDT_SPI_FIRST 32u
+/** Number of the last shared interrupt. */
+#define VMM_FDT_SPI_LAST 1019u
+
+/** Most CPUs; a GICv2 has 8. */
+#define VMM_FDT_CPUS_MAX 4096u
+
+/** Most bytes of a seed for random numbers. */
+#define VMM_FDT_SEED_MAX 4096u
+
+/** Most bytes of model, compatible, hypervisor and console options, without NUL. */
+#define VMM_FDT_TEXT_MAX 127u
+
+/** What makes an interrupt, as the GIC's binding counts. */
+enum vmm_fdt_trigger {
+	/** A rising edge: what KVM makes of an eventfd. */
+	VMM_FDT_EDGE = 1,
+	/** A high level. */
+	VMM_FDT_LEVEL = 4,
+};
+
+/** An interrupt. */
+struct vmm_fdt_irq {
+	uint32_t number;
+	/** enum vmm_fdt_trigger */
+	uint32_t trigger;
+};
+
+/** The interrupt controller. */
+struct vmm_fdt_gic {
+	/** GICv2: 2; GICv3: 3. */
+	uint32_t version;
+	/** Zero. */
+	uint32_t reserved_;
+	/** Distributor: 4 KiB (GICv2) or 64 KiB (GICv3), and a multiple of that. */
+	uint64_t dist_gpa;
+	/** GICv2: CPU interface, 8 KiB, a multiple of 4 KiB. GICv3: 0. */
+	uint64_t cpu_gpa;
+	/** GICv3: redistributors, 128 KiB for each CPU or more; a multiple of 64 KiB. GICv2:
+	 *  length 0. */
+	uint64_t redist_gpa;
+	uint64_t redist_len;
+};
+
+/** Kinds of UARTs. */
+enum vmm_fdt_uart_kind {
+	/** 16550A, registers next to each other. */
+	VMM_FDT_UART_16550A = 1,
+	VMM_FDT_UART_PL011 = 2,
+};
+
+/** A UART. */
+struct vmm_fdt_uart {
+	/** enum vmm_fdt_uart_kind */
+	uint32_t kind;
+	/** 16550A: rate of its clock in Hz, not 0. PL011: 0, it has the bus's. */
+	uint32_t clock_hz;
+	uint64_t gpa;
+	/** Bytes of its window: 8 or more (16550A), 4096 or more (PL011). */
+	uint64_t len;
+	/** A shared one. */
+	struct vmm_fdt_irq irq;
+};
+
+/** A virtio device on the MMIO transport. */
+struct vmm_fdt_virtio_mmio {
+	/** A multiple of 4. */
+	uint64_t gpa;
+	/** Bytes of its window, 512 or more. */
+	uint64_t len;
+	/** A shared one. */
+	struct vmm_fdt_irq irq;
+};
+
+/** How a guest calls PSCI, to start CPUs and to turn the machine off. */
+enum vmm_fdt_psci {
+	/** Not at all; such a machine has one CPU. */
+	VMM_FDT_PSCI_NONE = 0,
+	VMM_FDT_PSCI_HVC = 1,
+	VMM_FDT_PSCI_SMC = 2,
+};
+
+/** Stands for "no UART". */
+#define VMM_FDT_NO_UART UINT32_MAX
+
+/** A machine. What is pointed to is borrowed for the call. */
+struct vmm_fdt_machine {
+	/** Size of this structure. */
+	size_t size;
+	/** CPUs, 1 to #VMM_FDT_CPUS_MAX. */
+	uint32_t cpu_count;
+	/** enum vmm_fdt_psci */
+	uint32_t psci;
+	/** MPIDR of each CPU, affinity bits only and no two the same; NULL: 0, 1, 2... of 16
+	 *  to a cluster. */
+	const uint64_t *mpidrs;
+	/** Name of the machine, and what it is compatible with; NULL: "linux,dummy-virt". */
+	const char *model;
+	const char *compatible;
+	/** What the hypervisor is compatible with, "linux,kvm"; NULL: not told. */
+	const char *hypervisor;
+	/** Where RAM is; windows of devices lie outside of it. Not NULL. */
+	const struct vmm_load_map *map;
+	/** The initrd, in RAM; length 0: none. */
+	struct vmm_load_range initrd;
+	/** Command line, shorter than #VMM_LOAD_CMDLINE_MAX; NULL: none. */
+	const char *cmdline;
+	/** Seed for the guest's random numbers; length 0: none. */
+	const void *rng_seed;
+	size_t rng_seed_len;
+	/** Seed for the place of the kernel in its address space; 0: none. */
+	uint64_t kaslr_seed;
+	struct vmm_fdt_gic gic;
+	/** Timers, private interrupts. Without a hypervisor's own one its number is 0;
+	 *  without any all four are. */
+	struct vmm_fdt_irq timer_secure;
+	struct vmm_fdt_irq timer_physical;
+	struct vmm_fdt_irq timer_virtual;
+	struct vmm_fdt_irq timer_hypervisor;
+	/** Performance counters (PMUv3), a private interrupt; number 0: none. */
+	struct vmm_fdt_irq pmu;
+	/** UARTs, with aliases serial0, serial1... in their order. */
+	const struct vmm_fdt_uart *uarts;
+	size_t uart_count;
+	/** Which of them is the console, or #VMM_FDT_NO_UART; and its options, "115200n8" or
+	 *  NULL. */
+	uint32_t stdout_uart;
+	/** Rate of the bus's clock, which PL011 and PL031 have, in Hz; 0: 24 MHz. */
+	uint32_t bus_clock_hz;
+	const char *stdout_options;
+	/** Window of a PL031 clock, 4 KiB, and its shared interrupt; both 0: no PL031. */
+	uint64_t rtc_gpa;
+	struct vmm_fdt_irq rtc_irq;
+	const struct vmm_fdt_virtio_mmio *virtio_mmio;
+	size_t virtio_mmio_count;
+};
+
+/** Defaults: one CPU, PSCI by HVC, timers where KVM has them and Arm's Base System
+ *  Architecture wants them; no devices. Map and GIC are for the caller to fill in. */
+#define VMM_FDT_MACHINE_INIT                                                             \
+	{                                                                                \
+		sizeof(struct vmm_fdt_machine), 1, VMM_FDT_PSCI_HVC, NULL, NULL, NULL,   \
+		    NULL, NULL, { 0, 0 }, NULL, NULL, 0, 0, { 0, 0, 0, 0, 0, 0 },        \
+		    { 29, VMM_FDT_LEVEL }, { 30, VMM_FDT_LEVEL }, { 27, VMM_FDT_LEVEL }, \
+		    { 26, VMM_FDT_LEVEL }, { 0, 0 }, NULL, 0, VMM_FDT_NO_UART, 0, NULL,  \
+		    0, { 0, 0 }, NULL, 0                                                 \
+	}
+
+/**
+ * Put a whole machine into the root, which is open and has no child yet: the root's own
+ * `compatible`, `model`, cells and interrupt parent, then all nodes of the description.
+ * Nodes of the caller's own may follow before the root is ended.
+ *
+ * A description that is wrong is a mistake like any other: none of it is put, and
+ * vmm_fdt_finish() says in a line what is wrong with it, with
+ *
+ * | code    | for                                                                        |
+ * |---------|----------------------------------------------------------------------------|
+ * | -EINVAL | what contradicts itself or this header: windows over each other or over    |
+ * |         | RAM, an interrupt twice or out of range, a GIC without room for the CPUs,  |
+ * |         | an initrd outside of RAM, a console that is not there                      |
+ * | -E2BIG  | too many CPUs or devices, texts or seeds too long, unknown structure tail  |
+ *
+ * @param fdt      the writer
+ * @param machine  the description
+ */
+VMM_API void vmm_fdt_put_machine(struct vmm_fdt *fdt,
+				 const struct vmm_fdt_machine *machine);
+
+/** @} */
+
+/**
  * Check a tree from someone else: header, all offsets, structure, names.
  *
  * @param data      the tree, on a multiple of 8 bytes

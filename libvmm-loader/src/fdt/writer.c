@@ -9,6 +9,7 @@
 #include "../sys.h"
 #include "backend.h"
 #include "names.h"
+#include "writer.h"
 
 #define FIRST_SIZE 4096
 
@@ -78,6 +79,22 @@ static bool failed(struct vmm_fdt *f)
 	if (f->finished)
 		mistake(f, -EINVAL, "a call after the tree was finished");
 	return f->error.code != 0;
+}
+
+bool fdt_writer_is_in_empty_root(struct vmm_fdt *fdt)
+{
+	if (failed(fdt))
+		return false;
+	if (fdt->depth == 1 && !fdt->level[0].has_child)
+		return true;
+	mistake(fdt, -EINVAL, "a machine goes into the root, before other nodes");
+	return false;
+}
+
+void fdt_writer_refuse(struct vmm_fdt *fdt, const struct vmm_error *err)
+{
+	if (!fdt->error.code)
+		fdt->error = *err;
 }
 
 static void grow(struct vmm_fdt *f)
