@@ -17,7 +17,7 @@ enum {
 	RTC_GSI = 2,
 	VIRTIO_GSI_FIRST = 16,
 	VIRTIO_GSI_LAST = 63,
-	PMU_PPI = 7, /* private to each CPU: number 23 of all interrupts */
+	PMU_IRQ = 23, /* private to each CPU; here the number among all interrupts */
 	GIC_DIST_LEN = 0x10000,
 	GIC_V2_DIST_LEN = 0x1000,
 	GIC_V2_CPU_LEN = 0x2000,

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vmm/fdt.h>
+
 #include "../cpu.h"
 #include "../virtio.h"
 #include "board.h"
-#include "tree.h"
 
-enum {
-	VIRTIO_MAX = VIRTIO_GSI_LAST - VIRTIO_GSI_FIRST + 1,
-	PPI_BASE = 16, /* number of the first private interrupt among all */
-};
+enum { VIRTIO_MAX = VIRTIO_GSI_LAST - VIRTIO_GSI_FIRST + 1 };
 
 #define MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 #define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
@@ -52,7 +50,7 @@ static int set_up_cpus(struct machine *machine, uint64_t *affinity, struct vmm_e
 		if (ret < 0)
 			return ret;
 		if (has_pmu(machine))
-			ret = vmm_kvm_vcpu_arm64_enable_pmu(vcpu, PPI_BASE + PMU_PPI);
+			ret = vmm_kvm_vcpu_arm64_enable_pmu(vcpu, PMU_IRQ);
 		if (ret == 0)
 			ret = vmm_kvm_vcpu_get_one_reg(vcpu, MPIDR_EL1, &affinity[i],
 						       sizeof(affinity[i]));
@@ -75,8 +73,32 @@ static int set_entry(struct machine *machine, const struct vmm_load_arm64_entry 
 
 /* Loading. */
 
-static size_t describe_virtio(const struct virtio *virtio,
-			      struct tree_virtio devices[VIRTIO_MAX])
+/* KVM's GSIs are the GIC's shared interrupts; they reach it as edges, by eventfd. */
+static struct vmm_fdt_irq shared_irq(uint32_t gsi)
+{
+	return (struct vmm_fdt_irq){ VMM_FDT_SPI_FIRST + gsi, VMM_FDT_EDGE };
+}
+
+/* What the guest is told, and the arrays that this points to. */
+struct description {
+	struct vmm_fdt_machine machine;
+	struct vmm_fdt_uart uart;
+	struct vmm_fdt_virtio_mmio virtio[VIRTIO_MAX];
+};
+
+static void describe_gic(const struct machine *machine, struct vmm_fdt_gic *gic)
+{
+	gic->version = machine->board->gic_version;
+	gic->dist_gpa = VMM_LOAD_ARM64_GIC_DIST;
+	if (gic->version == 2) {
+		gic->cpu_gpa = VMM_LOAD_ARM64_GIC_CPU;
+		return;
+	}
+	gic->redist_gpa = VMM_LOAD_ARM64_GIC_REDIST;
+	gic->redist_len = (uint64_t)GIC_REDIST_LEN * machine->desc->cpus;
+}
+
+static void describe_virtio(const struct virtio *virtio, struct description *desc)
 {
 	size_t count = virtio_get_count(virtio);
 
@@ -84,11 +106,48 @@ static size_t describe_virtio(const struct virtio *virtio,
 	for (size_t i = 0; i < count; i++) {
 		struct virtio_place place = virtio_get_place(virtio, i);
 
-		devices[i].gpa = place.gpa;
-		devices[i].len = VMM_VIRTIO_MMIO_LEN;
-		devices[i].gsi = place.gsi;
+		desc->virtio[i] =
+		    (struct vmm_fdt_virtio_mmio){ place.gpa, VMM_VIRTIO_MMIO_LEN,
+						  shared_irq(place.gsi) };
 	}
-	return count;
+	desc->machine.virtio_mmio = desc->virtio;
+	desc->machine.virtio_mmio_count = count;
+}
+
+static void describe_devices(struct machine *machine, struct description *desc)
+{
+	struct vmm_fdt_machine *m = &desc->machine;
+
+	if (has_pmu(machine))
+		m->pmu = (struct vmm_fdt_irq){ PMU_IRQ, VMM_FDT_LEVEL };
+	if (machine->console) {
+		desc->uart = (struct vmm_fdt_uart){ VMM_FDT_UART_16550A,
+						    VMM_SIO_SERIAL_CLOCK, SERIAL_GPA,
+						    SERIAL_LEN, shared_irq(SERIAL_GSI) };
+		m->uarts = &desc->uart;
+		m->uart_count = 1;
+		m->stdout_uart = 0;
+		m->stdout_options = "115200n8";
+	}
+	m->rtc_gpa = RTC_GPA;
+	m->rtc_irq = shared_irq(RTC_GSI);
+	describe_virtio(machine->virtio, desc);
+}
+
+static void describe(struct machine *machine, const uint64_t *affinity,
+		     struct description *desc)
+{
+	static const struct vmm_fdt_machine defaults = VMM_FDT_MACHINE_INIT;
+	struct vmm_fdt_machine *m = &desc->machine;
+
+	*m = defaults;
+	m->cpu_count = machine->desc->cpus;
+	m->mpidrs = affinity;
+	m->model = "libvmm reference-vmm";
+	m->hypervisor = "linux,kvm";
+	m->cmdline = machine->desc->cmdline;
+	describe_gic(machine, &m->gic);
+	describe_devices(machine, desc);
 }
 
 /* Seeds, for the guest's random numbers and for its kernel's place. */
@@ -97,13 +156,14 @@ struct seeds {
 	uint64_t kaslr;
 };
 
-static int load_tree(struct tree_desc *desc, const struct vmm_mem *mem,
+static int load_tree(struct vmm_fdt_machine *desc, const struct vmm_mem *mem,
 		     struct vmm_load_map *map, struct vmm_load_range *out,
 		     struct vmm_error *err)
 {
 	VMM_CLEANUP(vmm_fdt_free) struct vmm_fdt *fdt = NULL;
 	struct seeds seeds;
 	const void *data;
+	uint32_t root;
 	size_t len;
 	int ret = vmm_fdt_new(&fdt);
 
@@ -115,7 +175,10 @@ static int load_tree(struct tree_desc *desc, const struct vmm_mem *mem,
 	desc->rng_seed = seeds.rng;
 	desc->rng_seed_len = sizeof(seeds.rng);
 	desc->kaslr_seed = seeds.kaslr;
-	ret = tree_build(desc, fdt, &data, &len, err);
+	root = vmm_fdt_begin_node(fdt, "");
+	vmm_fdt_put_machine(fdt, desc);
+	vmm_fdt_end_node(fdt, root);
+	ret = vmm_fdt_finish(fdt, &data, &len, err);
 	if (ret == 0)
 		ret = vmm_fdt_load(mem, map, UINT64_MAX, data, len, out, err);
 	explicit_bzero(&seeds, sizeof(seeds));
@@ -126,32 +189,26 @@ static int load_guest(struct machine *machine, const struct vmm_mem *mem,
 		      const uint64_t *affinity, struct vmm_load_arm64_entry *entry,
 		      struct vmm_error *err)
 {
-	struct tree_virtio virtio[VIRTIO_MAX] = { 0 };
-	struct tree_desc desc = { .cmdline = machine->desc->cmdline };
+	const char *cmdline = machine->desc->cmdline;
+	struct description desc = { 0 };
 	struct vmm_load_result kernel;
-	struct vmm_load_range tree;
+	struct vmm_load_range initrd = { 0 }, tree;
 	struct vmm_load_map map;
 	int ret = vmm_load_arm64_map(mem, &map, err);
 
 	if (ret == 0)
 		ret = images_load(&machine->board->images, machine->desc, mem, &map,
-				  &kernel, &desc.initrd, err);
+				  &kernel, &initrd, err);
 	if (ret < 0)
 		return ret;
-	if (strlen(desc.cmdline) > kernel.cmdline_max)
-		return vmm_error_at(err, -E2BIG, 0, kernel.cmdline_max,
-				    strlen(desc.cmdline),
+	if (strlen(cmdline) > kernel.cmdline_max)
+		return vmm_error_at(err, -E2BIG, 0, kernel.cmdline_max, strlen(cmdline),
 				    "--cmdline: %zu bytes, the kernel takes at most %u",
-				    strlen(desc.cmdline), kernel.cmdline_max);
-	desc.map = &map;
-	desc.affinity = affinity;
-	desc.cpu_count = machine->desc->cpus;
-	desc.gic_version = machine->board->gic_version;
-	desc.has_pmu = has_pmu(machine);
-	desc.has_serial = machine->console != NULL;
-	desc.virtio = virtio;
-	desc.virtio_count = describe_virtio(machine->virtio, virtio);
-	ret = load_tree(&desc, mem, &map, &tree, err);
+				    strlen(cmdline), kernel.cmdline_max);
+	describe(machine, affinity, &desc);
+	desc.machine.map = &map;
+	desc.machine.initrd = initrd;
+	ret = load_tree(&desc.machine, mem, &map, &tree, err);
 	return ret == 0 ? vmm_load_arm64_boot(&kernel, &tree, entry, err) : ret;
 }
 
