@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blk.h"
@@ -13,6 +14,8 @@
 
 #define READONLY VMM_VIRTIO_BLK_IMAGE_READONLY
 #define DIRECT VMM_VIRTIO_BLK_IMAGE_DIRECT
+
+enum { LOCK_TRIES = 30, LOCK_WAIT_NS = 10000000 };
 
 static int system_error(const char *path, struct vmm_error *err)
 {
@@ -61,23 +64,41 @@ static int settle(int fd, const char *path, struct vmm_error *err)
 	return check_type(path, st.st_mode, err);
 }
 
-/* The lock is the open file's, not the process's: it ends with the last descriptor. */
+/* The lock is the open file's, not the process's: it ends with the last descriptor. The
+ * kernel closes those that an io_uring had some time after the end of a process that was
+ * killed, and its successor shall not fail for that. */
+static int try_lock(int fd, uint32_t flags)
+{
+	const struct timespec moment = { .tv_nsec = LOCK_WAIT_NS };
+
+	for (int i = 1;; i++) {
+		struct flock lock = { .l_type = flags & READONLY ? F_RDLCK : F_WRLCK };
+
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (i == LOCK_TRIES)
+			return -EBUSY;
+		(void)nanosleep(&moment, NULL);
+	}
+}
+
 static int lock_disk(int fd, const char *path, uint32_t flags, struct vmm_error *err)
 {
-	struct flock lock = { .l_type = flags & READONLY ? F_RDLCK : F_WRLCK };
+	int ret = try_lock(fd, flags);
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return vmm_error_set(err, -EBUSY,
+	if (ret == -EBUSY)
+		return vmm_error_set(err, ret,
 				     flags & READONLY
 					 ? "%.160s: another process writes to it"
 					 : "%.160s: another process uses it",
 				     path);
 	/* Not every file system has locks. */
-	if (errno == EINVAL || errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS)
+	if (ret == 0 || ret == -EINVAL || ret == -ENOLCK || ret == -EOPNOTSUPP ||
+	    ret == -ENOSYS)
 		return 0;
-	return system_error(path, err);
+	return vmm_error_set(err, ret, "%.160s: %s", path, strerror(-ret));
 }
 
 int vmm_virtio_blk_open_image(const char *path, uint32_t flags, int *out_fd,

@@ -23,7 +23,7 @@ def commands(build, kernel, initrd):
                              "--memory", f"{MIB}M", "--disk", "/dev/shm/disk")
     for name, how in (("qemu microvm", ""), ("qemu microvm, io_uring", ",aio=io_uring")):
         yield name, build.microvm(*images, "-drive",
-                                  "file=/dev/shm/disk,format=raw,if=none,id=disk" + how,
+                                  "file=/dev/shm/disk,format=raw,if=none,id=disk,file.locking=off" + how,
                                   "-device", "virtio-blk-device,drive=disk")
 
 

@@ -210,7 +210,8 @@ struct vmm_virtio_blk_opts {
  * writers, or a writer beside readers, would ruin what is in it, so the open file gets a
  * lock (F_OFD_SETLK) that ends when the last descriptor of it is closed, whatever ends the
  * process. It is advisory, known to others who ask for locks; file systems that have none
- * are opened without. Any thread.
+ * are opened without. Waits for 0.3 s at most if somebody has it: a process that was killed
+ * lets go a moment after its end. Any thread.
  *
  * @param path         of the image; messages start with it
  * @param flags        VMM_VIRTIO_BLK_IMAGE_*, or 0
