@@ -37,8 +37,8 @@ void console_set_line(struct console *console, int fd);
 int console_start(struct console *console, struct vmm_error *err);
 
 /* Let another process use the console, beside standard input and output, through a stream
- * socket, which is taken over, and from which @typed has been read already. -EBUSY: there are enough of them; it is the caller's then.
- */
+ * socket, which is taken over, and from which @typed has been read already. -EBUSY: there
+ * are enough of them; it is the caller's then. */
 int console_attach(struct console *console, int fd, const char *typed, size_t len);
 bool console_can_attach(const struct console *console);
 
