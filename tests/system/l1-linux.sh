@@ -182,7 +182,7 @@ a_panic_ends_in_a_reset() {
 # before it opens the line, as on any machine.
 await() {
 	for _ in $(seq $((patience * 10 / 3))); do
-		grep -q "$1" $dir/out 2>/dev/null && return
+		grep -qE "$1" $dir/out 2>/dev/null && return
 		sleep 0.1
 	done
 }
