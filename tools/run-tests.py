@@ -79,12 +79,14 @@ def configure(build, env):
 
 def chosen_tests(directory, build, suites, groups):
     listing = run(["meson", "introspect", "--tests", directory], stdout=subprocess.PIPE)
-    names = []
+    priorities = {}
     for test in json.loads(listing.stdout):
         tags = {s.split(":")[-1] for s in test["suite"]}
         if tags & set(suites) & set(build.suites) and tags & set(groups) & set(build.groups):
-            names.append(test["name"])
-    return sorted(set(names))
+            priorities[test["name"]] = test["priority"]
+    # Meson takes named tests in the order they are named: the long ones first, so that the
+    # rest fits beside them.
+    return sorted(priorities, key=lambda name: (-priorities[name], name))
 
 
 def first_line(element):

@@ -13,14 +13,14 @@ CHUNK = 1 << 16
 # A pipe that polls as writable takes this much without blocking.
 ATOMIC = 4096
 CONSOLE_KEPT = 1 << 16
-CONSOLE_SHOWN = 40
+CONSOLE_SHOWN = 60
 # Alarming, but so it is on every microvm.
 NORMAL = "PCI: Fatal: No config space access function found"
 STDIN, STDOUT, STDERR = 0, 1, 2
 # QEMU's TCG can lose an interrupt of a processor that enters or leaves an inner guest: it
 # changes interrupt_request there without its lock. The interrupt stays pending, and the
 # processor asleep, until another one comes: so one comes.
-TICK = 0.1  # seconds
+TICK = 0.01  # seconds
 WINDOW = 1  # a signal does not end the wait: look now and then for a new window size
 
 
