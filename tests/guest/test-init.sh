@@ -10,8 +10,9 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 
-# How much is moved: mib=N on the command line.
+# How much is moved: mib=N or kib=N on the command line.
 mib=64
+kib=256
 some_data() { head -c $((mib * 1048576)) /dev/urandom; }
 
 do_facts() {
@@ -61,13 +62,13 @@ do_write() {
 	done
 }
 
-# 1 MiB from the host by the line's flow control, 1 MiB back (16384 lines of 64).
+# So many KiB from the host by the line's flow control, and back (lines of 64 bytes).
 do_echo() {
 	stty -F /dev/ttyS0 raw -echo crtscts
 	echo "slurping"
-	head -c 1048576 /dev/ttyS0 | md5sum | sed 's/^/fact md5 /'
+	head -c $((kib * 1024)) /dev/ttyS0 | md5sum | sed 's/^/fact md5 /'
 	stty -F /dev/ttyS0 sane crtscts
-	yes zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz | head -n 16384
+	yes zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz | head -n $((kib * 16))
 	# Overruns and the like that the driver has seen.
 	sed -n 's/^0: .*/&/p' /proc/tty/driver/serial | sed 's/^/fact line /'
 	grep -qE '^0: .*(fe|pe|brk|oe|bo):' /proc/tty/driver/serial || echo "fact lost 0"
@@ -296,6 +297,7 @@ do_affinity() {
 for word in $(cat /proc/cmdline); do
 	case $word in
 	mib=*) mib=${word#mib=} ;;
+	kib=*) kib=${word#kib=} ;;
 	do=*) "do_${word#do=}" ;;
 	esac
 done
