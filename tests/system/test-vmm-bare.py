@@ -16,6 +16,7 @@ import time
 
 import guests
 import tap
+from terminal import Terminal
 
 VMM = sys.argv[1]
 
@@ -159,38 +160,15 @@ def a_closed_output_stalls_nothing(directory):
         tap.equal(vmm.wait(30), 0, "status")
 
 
-class Terminal:
-    """A pseudo-terminal with the VMM in its foreground."""
+class OnTerminal(Terminal):
+    """A machine on a terminal."""
 
     def __init__(self, directory, name):
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        # A session of its own with this terminal, so that the VMM is in the foreground.
-        self.process = subprocess.Popen(
-            command(guests.write(directory, name)), stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-
-    def is_raw(self):
-        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
-
-    def restored(self):
-        return termios.tcgetattr(self.slave) == self.before
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
+        super().__init__(command(guests.write(directory, name)))
 
 
 def ctrl_a_x_ends_it_and_the_terminal_is_itself_again(directory):
-    with Terminal(directory, "hang") as terminal:
+    with OnTerminal(directory, "hang") as terminal:
         read_until(terminal.master, b"ready")
         tap.check(terminal.is_raw(), "raw mode while the guest runs")
         os.write(terminal.master, b"\x01x")
@@ -200,7 +178,7 @@ def ctrl_a_x_ends_it_and_the_terminal_is_itself_again(directory):
 
 
 def ctrl_a_twice_sends_one(directory):
-    with Terminal(directory, "echo") as terminal:
+    with OnTerminal(directory, "echo") as terminal:
         read_until(terminal.master, b"ready")
         os.write(terminal.master, b"a\x01\x01b\x01zq")
         tap.equal(terminal.process.wait(10), 0, "status")
@@ -208,7 +186,7 @@ def ctrl_a_twice_sends_one(directory):
 
 
 def ctrl_c_goes_to_the_guest(directory):
-    with Terminal(directory, "echo") as terminal:
+    with OnTerminal(directory, "echo") as terminal:
         read_until(terminal.master, b"ready")
         os.write(terminal.master, b"\x03\x1a\x1cq")
         tap.equal(terminal.process.wait(10), 0, "status")
@@ -217,7 +195,7 @@ def ctrl_c_goes_to_the_guest(directory):
 
 def every_way_out_restores_the_terminal(directory):
     for name in ("power-off", "reset-i8042", "triple-fault", "internal-error"):
-        with Terminal(directory, name) as terminal:
+        with OnTerminal(directory, name) as terminal:
             status = terminal.process.wait(10)
             tap.equal(status, 1 if name == "internal-error" else 0, f"status of {name}")
             tap.check(terminal.restored(), f"settings restored after {name}")
@@ -226,7 +204,7 @@ def every_way_out_restores_the_terminal(directory):
 def signals_and_crashes_restore_the_terminal(directory):
     for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV,
                   signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL):
-        with Terminal(directory, "hang") as terminal:
+        with OnTerminal(directory, "hang") as terminal:
             read_until(terminal.master, b"ready")
             tap.check(terminal.is_raw(), "raw mode while the guest runs")
             terminal.process.send_signal(signo)
@@ -237,7 +215,7 @@ def signals_and_crashes_restore_the_terminal(directory):
 
 
 def a_stopped_vmm_gives_the_terminal_back(directory):
-    with Terminal(directory, "hang") as terminal:
+    with OnTerminal(directory, "hang") as terminal:
         read_until(terminal.master, b"ready")
         terminal.process.send_signal(signal.SIGTSTP)
         _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)

@@ -4,7 +4,6 @@
 
 The path of reference-vmm is the only argument.
 """
-import fcntl
 import json
 import os
 import select
@@ -13,11 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
-import termios
 import time
 
 import guests
 import tap
+from terminal import Terminal
 
 VMM = sys.argv[1]
 NOBODY = 65534
@@ -456,39 +455,18 @@ def a_balloon_takes_a_target(directory):
         tap.equal(home.json("balloon", "demo", 64)["target_bytes"], 64 << 20, "back")
 
 
-class Terminal:
-    """A pseudo-terminal, and a command that has it as its own."""
+class OnTerminal(Terminal):
+    """A command of reference-vmm that has a terminal."""
 
     def __init__(self, home, *args):
-        self.master, self.slave = os.openpty()
-        self.before = termios.tcgetattr(self.slave)
-
-        def take():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen([VMM, *args], stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, env=home.environment,
-                                        preexec_fn=take)  # pylint: disable=subprocess-popen-preexec-fn
+        super().__init__([VMM, *args], env=home.environment)
         home.processes.append(self.process)
         self.process.stdout = self.process.stderr = open(os.devnull, "rb")
-        self.seen = b""
-
-    def type(self, text):
-        os.write(self.master, text)
-
-    def expect(self, part):
-        end = time.monotonic() + 20
-        while part not in self.seen:
-            readable, _, _ = select.select([self.master], [], [], end - time.monotonic())
-            tap.check(readable, f"{part!r} does not come: {self.seen!r}")
-            self.seen += os.read(self.master, 4096)
 
     def ended(self, status):
-        tap.equal(self.process.wait(20), status, f"status, after {self.seen!r}")
-        tap.equal(termios.tcgetattr(self.slave), self.before, "terminal settings")
-        os.close(self.slave)
-        os.close(self.master)
+        tap.equal(self.wait(20), status, f"status, after {self.seen!r}")
+        tap.check(self.restored(), "terminal settings")
+        self.close()
 
 
 def a_machine_in_the_background_outlives_its_caller(directory):
@@ -528,11 +506,11 @@ def a_machine_in_the_background_that_fails_says_so(directory):
 def a_console_is_used_and_left(directory):
     with Home(directory) as home:
         home.background("demo", guest="echo")
-        terminal = Terminal(home, "console", "demo")
+        terminal = OnTerminal(home, "console", "demo")
         terminal.expect(b"ready\r\n")  # it was said before
         terminal.type(b"abc")
         terminal.expect(b"abc")
-        tap.check(not termios.tcgetattr(terminal.slave)[3] & termios.ICANON, "raw mode")
+        tap.check(terminal.is_raw(), "raw mode")
         terminal.type(b"\x03\x01\x01")  # no signal; one Ctrl-A
         terminal.expect(b"\x03\x01")
         terminal.type(b"\x01b\x01d")
@@ -552,11 +530,11 @@ def a_console_client_that_is_ended_leaves_the_terminal_as_it_was(directory):
     with Home(directory) as home:
         process = home.start("demo", guest="echo")
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            terminal = Terminal(home, "console", "demo")
+            terminal = OnTerminal(home, "console", "demo")
             terminal.expect(b"ready")
             terminal.process.send_signal(number)
             terminal.ended(-number)
-        terminal = Terminal(home, "console", "demo")
+        terminal = OnTerminal(home, "console", "demo")
         terminal.expect(b"ready")
         process.kill()
         terminal.expect(b"its console has ended")

@@ -5,18 +5,15 @@
 The paths of reference-vmm and many-machines are the only arguments.
 """
 import ctypes
-import fcntl
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 
 import guests
 import tap
+from terminal import Terminal
 
 VMM, MANY = sys.argv[1:3]
 PR_SET_CHILD_SUBREAPER = 36
@@ -32,47 +29,9 @@ def devices(directory, name="machine"):
             "--vsock", f"cid=3,socket={directory}/vsock"]
 
 
-class Foreground:
-    """A terminal and a process that is its foreground job."""
-
-    def __init__(self, command, environment, errors):
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.output = b""
-        with open(errors, "wb") as stderr:
-            self.process = subprocess.Popen(
-                command, stdin=self.slave, stdout=self.slave, stderr=stderr, env=environment,
-                start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-    def read(self, seconds):
-        if select.select([self.master], [], [], seconds)[0]:
-            self.output += os.read(self.master, 4096)
-
-    def read_until(self, text):
-        end = time.monotonic() + 20
-        while text not in self.output:
-            tap.check(time.monotonic() < end, f"no {text!r} in {self.output!r}")
-            self.read(0.1)
-
-    def wait(self, seconds):
-        end = time.monotonic() + seconds
-        while self.process.poll() is None:
-            tap.check(time.monotonic() < end, f"it does not end: {self.output[-2000:]!r}")
-            self.read(0.05)
-        return self.process.returncode
-
-    def has_its_settings(self):
-        return termios.tcgetattr(self.slave) == self.before
+def on_terminal(command, environment, errors):
+    with open(errors, "wb") as stderr:
+        return Terminal(command, stderr, environment)
 
 
 def environment_in(directory):
@@ -97,11 +56,11 @@ def fifty_machines_in_one_process_leave_nothing(directory):
     script = directory / "script"
     script.write_text("\n".join(lines * (MACHINES // 5)) + "\n")
     errors = directory / "stderr"
-    with Foreground([MANY, str(script)], environment_in(directory), errors) as many:
+    with on_terminal([MANY, str(script)], environment_in(directory), errors) as many:
         status = many.wait(150)
         many.read(0.1)
-        tap.equal(status, 0, f"{many.output[-2000:]!r} {errors.read_bytes()[-1000:]!r}")
-        tap.contains(many.output, b"%d machines left nothing" % (2 * MACHINES), "output")
+        tap.equal(status, 0, f"{many.seen[-2000:]!r} {errors.read_bytes()[-1000:]!r}")
+        tap.contains(many.seen, b"%d machines left nothing" % (2 * MACHINES), "output")
     tap.equal(os.listdir(directory / "run/libvmm"), [], "sockets")
     tap.check(not (directory / "vsock").exists(), "the socket of --vsock is left")
 
@@ -114,7 +73,7 @@ def end_by_signal(signo):
 
 
 def ctrl_a_x(machine, _):
-    os.write(machine.master, b"\x01x")
+    machine.type(b"\x01x")
 
 
 def kill_command(_, environment):
@@ -157,13 +116,13 @@ def fifty_processes_leave_nothing(directory):
         what = f"{name}, {end.__name__} ({number})"
         command = [VMM, "run", "--kernel", str(guests.write(directory, name)), *options]
         errors = directory / "stderr"
-        with Foreground(command, environment, errors) as machine:
+        with on_terminal(command, environment, errors) as machine:
             if end is not by_itself:
-                machine.read_until(b"ready")
+                machine.expect(b"ready")
             end(machine, environment)
             tap.equal(machine.wait(20), status, f"status: {what} {errors.read_bytes()!r}")
             # Nothing can be done about SIGKILL.
-            tap.check(machine.has_its_settings() or status == -signal.SIGKILL,
+            tap.check(machine.restored() or status == -signal.SIGKILL,
                       f"terminal settings after {what}")
         no_process_is_left(what)
         if status < 0:
