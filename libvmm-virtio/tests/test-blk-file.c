@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* What engines do to files: alignment for O_DIRECT, ranges, durability, sizes. */
 #include "blk-rig.h"
+#include "loop-device.h"
 
-#include <linux/loop.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -412,28 +411,6 @@ static void what_a_file_cannot_do_is_refused(void **state)
 	assert_int_equal(vmm_virtio_blk_new(&opts, &blk, &err), -EBADF);
 }
 
-/* A block device on a file: needs a loop device that we may set up. */
-static int open_loop(int file, int flags)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), free = -1, fd;
-	struct loop_config config = { .fd = (uint32_t)file,
-				      .block_size = 1024,
-				      .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
-	char path[32];
-
-	if (control < 0)
-		return -1;
-	free = ioctl(control, LOOP_CTL_GET_FREE);
-	close(control);
-	(void)snprintf(path, sizeof(path), "/dev/loop%d", free);
-	fd = free < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC | flags);
-	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static void work_on_a_device(struct blk_rig *r, int fd)
 {
 	uint8_t byte = 1;
@@ -473,7 +450,7 @@ static void work_on_a_device(struct blk_rig *r, int fd)
 static bool try_device(uint32_t engine, int direct)
 {
 	int file = rig_file("loop", O_RDWR, SECTORS * 512);
-	int fd = open_loop(file, direct);
+	int fd = loop_device_open(file, direct, 1024);
 	bool there = false;
 	struct blk_rig r;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Disk images: opened if nobody else writes to them, and made larger under a driver. */
 #include "blk-rig.h"
+#include "loop-device.h"
 
-#include <linux/loop.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -520,30 +520,10 @@ static void several_may_ask_at_once(void **state)
 	stop(&r, fd);
 }
 
-static int open_loop(int file)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), free, fd;
-	struct loop_config config = { .fd = (uint32_t)file,
-				      .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
-	char path[32];
-
-	if (control < 0)
-		return -1;
-	free = ioctl(control, LOOP_CTL_GET_FREE);
-	close(control);
-	(void)snprintf(path, sizeof(path), "/dev/loop%d", free);
-	fd = free < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /* Skipped where there are no loop devices. */
 static void a_block_device_says_how_large_it_is(void **state)
 {
-	int file = rig_file("loop", O_RDWR, 64 * 512), fd = open_loop(file);
+	int file = rig_file("loop", O_RDWR, 64 * 512), fd = loop_device_open(file, 0, 0);
 	struct blk_rig r;
 
 	if (fd < 0) {
