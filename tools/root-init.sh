@@ -10,7 +10,7 @@
 # On the kernel command line: root=DEVICE (/dev/vda), rootfstype=TYPE (ext4), ro (else it is
 # mounted to be written), init=PROGRAM (/sbin/init). What goes wrong ends in a shell.
 
-/bin/busybox mkdir -p /proc /sys /dev /bin /sbin /usr/bin /usr/sbin /root
+/bin/busybox mkdir -p /proc /sys /dev /bin /sbin /usr/bin /usr/sbin /sysroot
 /bin/busybox --install -s
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -42,9 +42,9 @@ until [ -b "$root" ]; do
 	tries=$((tries - 1))
 	usleep 100000
 done
-mount -t "$type" -o "$access" "$root" /root || give_up "$root does not mount as $type"
-[ -x "/root$init" ] || [ -L "/root$init" ] || give_up "there is no $init on $root"
+mount -t "$type" -o "$access" "$root" /sysroot || give_up "$root does not mount as $type"
+[ -x "/sysroot$init" ] || [ -L "/sysroot$init" ] || give_up "there is no $init on $root"
 for directory in dev sys proc; do
-	mount --move /$directory /root/$directory
+	mount --move "/$directory" "/sysroot/$directory"
 done
-exec switch_root /root "$init"
+exec switch_root /sysroot "$init"
