@@ -49,6 +49,8 @@ void console_send_break(struct console *console);
  * leave raw mode. */
 void console_stop(struct console *console);
 
+/* Those who attached see its end only now. Stops it first; the loop does not run. NULL is
+ * allowed. */
 void console_free(struct console *console);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "background.h"
 #include "clock.h"
+#include "console.h"
 #include "control-server.h"
 #include "cpu.h"
 #include "dry-run.h"
@@ -233,13 +234,16 @@ static void machine_free(struct machine *machine)
 	vmm_kvm_vm_close(
 	    machine->vm); /* takes back the irqfds while their eventfds live */
 	virtio_free(machine->virtio);
+	if (machine->console)
+		console_stop(machine->console);
 	board_free(machine);
 	vmm_bus_free(machine->ports);
 	vmm_bus_free(machine->mmio);
 	vmm_kvm_close(machine->kvm);
 	vmm_mem_space_free(machine->space);
-	/* Last: who waits for the end may start a successor at once. */
+	/* Last: who waits for the end, also by its console, may start a successor at once. */
 	control_free(machine->control);
+	console_free(machine->console);
 	vmm_event_free(machine->loop);
 }
 

@@ -41,7 +41,7 @@ struct machine {
 	struct vmm_bus *ports;
 	struct vmm_bus *mmio;
 	struct board *board;
-	struct console *console; /* the board's */
+	struct console *console; /* NULL: it has none */
 	struct virtio *virtio;
 	struct balloon *balloon; /* one of the virtio devices; NULL: none */
 	struct cpu *cpus;

@@ -523,6 +523,7 @@ def a_console_is_used_and_left(directory):
         tap.equal(done.returncode, 0, f"status {done.stderr!r}")
         tap.check(done.stdout.endswith(b"x\x01dq"), f"{done.stdout!r}")
         tap.contains(done.stderr, b"its console has ended", "message")
+        # Who sees the end may start a successor at once.
         tap.equal(home.json("list"), [], "the guest powered off")
 
 

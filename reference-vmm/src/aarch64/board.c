@@ -211,8 +211,6 @@ void board_free(struct machine *machine)
 
 	if (!board)
 		return;
-	console_free(machine->console);
-	machine->console = NULL;
 	rtc_free(board->rtc);
 	for (int i = 0; i < IRQS; i++) {
 		if (board->irq_fd[i] >= 0)

@@ -264,8 +264,6 @@ void board_free(struct machine *machine)
 
 	if (!board)
 		return;
-	console_free(machine->console);
-	machine->console = NULL;
 	rtc_free(board->rtc);
 	vmm_sio_i8042_free(board->i8042);
 	vmm_sio_power_free(board->power);
