@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <stdio.h>
+#include <string.h>
 
 #include "control-client.h"
 #include "option-table.h"
@@ -90,7 +91,20 @@ void texts_bash(void)
 	printf("\tesac\n}\n\ncomplete -F _reference_vmm reference-vmm\n");
 }
 
-/* zsh */
+/* zsh: all stands between single quotes */
+
+static const char *zsh_escape(char c, const char *special)
+{
+	if (c == '\'')
+		return "'\\'"; /* an end, a quoted quote, and after it a new beginning */
+	return strchr(special, c) ? "\\" : "";
+}
+
+static void zsh_text(const char *text, const char *special)
+{
+	for (; *text; text++)
+		printf("%s%c", zsh_escape(*text, special), *text);
+}
 
 static void zsh_option(const struct run_option *option)
 {
@@ -106,11 +120,11 @@ static void zsh_option(const struct run_option *option)
 	else
 		printf("'%s--%s%s[", option->clear ? "*" : "", option->name,
 		       option->value ? "=" : "");
-	texts_print_escaped(option->help, "[]:", "\\");
+	zsh_text(option->help, "[]:");
 	printf("]");
 	if (option->value) {
 		printf(":");
-		texts_print_escaped(option->value, ":", "\\");
+		zsh_text(option->value, ":");
 		printf(":");
 	}
 	if (kind == VALUE_FILE)
@@ -138,7 +152,7 @@ void texts_zsh(void)
 	       "\t\t'run:boot a virtual machine'\n");
 	for (size_t i = 0; client_get_words(i, &words); i++) {
 		printf("\t\t'%s:", words.word);
-		texts_print_escaped(words.help, ":", "\\");
+		zsh_text(words.help, "");
 		printf("'\n");
 	}
 	printf("\t)\n\tif ((CURRENT == 2)); then\n\t\t_describe command commands\n"

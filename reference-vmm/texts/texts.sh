@@ -44,20 +44,32 @@ is_current() {
 	"$texts" "$1" | diff -u "$tree/${files[$1]}" -
 }
 
-# complete EXPECTED WORD...: what bash would offer for the last word
-complete_in_bash() {
-	local expected=$1 got
-	shift
-	got=$(
-		compopt() { :; }
-		# shellcheck source=/dev/null
-		. "$tree/${files[bash]}"
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-		_reference_vmm
-		echo "${#COMPREPLY[@]}: ${COMPREPLY[*]}"
-	)
-	[ "$got" = "$expected" ] || {
-		echo "'$*': got '$got', want '$expected'"
+# What a shell offers for the last word of a line.
+offered_by_bash() {
+	compopt() { :; }
+	# shellcheck source=/dev/null
+	. "$tree/${files[bash]}"
+	IFS=' ' read -r -a COMP_WORDS <<<"$1"
+	[[ $1 != *' ' ]] || COMP_WORDS+=("")
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	_reference_vmm
+	printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"}
+}
+
+offered_by_zsh() {
+	"$tree/texts/offered.zsh" "$tree/completions" "$1"
+}
+
+offered_by_fish() {
+	fish --no-config -c "source '$tree/${files[fish]}'; complete -C '$1'" | cut -f 1
+}
+
+# offers SHELL LINE WANTED: in any order
+offers() {
+	local got
+	got=$("offered_by_$1" "$2" | sort | tr '\n' ' ')
+	[ "${got% }" = "$3" ] || {
+		echo "'$2': got '$got', want '$3'"
 		return 1
 	}
 }
@@ -70,34 +82,42 @@ man_is_clean() {
 	}
 }
 
-echo 1..14
+# What is completed, the line, what is offered: the same in all shells.
+lines=(
+	"commands|reference-vmm st|stats stop"
+	"options|reference-vmm run --d|--disk --dry-run"
+	"choices|reference-vmm run --boot-protocol l|linux32 linux64"
+	"files|reference-vmm run -k meson.b|meson.build"
+	"machine files|reference-vmm run |demo"
+	"options of commands|reference-vmm stop --t|--timeout"
+	"nothing where there is nothing|reference-vmm run --memory 1|"
+)
+
+echo "1..$((6 + 3 * ${#lines[@]}))"
 for name in man bash zsh fish; do
 	check "the $name text is that of the options (else: ninja vmm-texts-write)" is_current "$name"
 done
-check "bash has nothing to say" complete_in_bash "0: " reference-vmm run --memory 1
-check "bash completes commands" complete_in_bash "2: stop stats" reference-vmm st
-check "bash completes options" complete_in_bash "2: --disk --dry-run" reference-vmm run --d
-check "bash completes choices" complete_in_bash "2: linux64 linux32" \
-	reference-vmm run --boot-protocol l
-check "bash completes files" complete_in_bash "1: $tree/man" reference-vmm run -k "$tree/ma"
-check "bash completes options of commands" complete_in_bash "1: --timeout" reference-vmm stop --t
-
-machines=$(mktemp -d)
-trap 'rm -rf "$machines"' EXIT
-touch "$machines/demo.toml" "$machines/notes.txt" "$machines/\$(id).toml"
-VMCONF_DIR=$machines check "bash completes machine files" complete_in_bash "1: demo" \
-	reference-vmm run ""
-
 if command -v groff >/dev/null; then
 	check "the manual page has no mistakes" man_is_clean
 else
 	skip "the manual page has no mistakes" groff
 fi
-for shell in zsh fish; do
-	if command -v $shell >/dev/null; then
-		check "$shell reads its completions" $shell -n "$tree/${files[$shell]}"
-	else
-		skip "$shell reads its completions" $shell
-	fi
+
+machines=$(mktemp -d)
+trap 'rm -rf "$machines"' EXIT
+touch "$machines/demo.toml" "$machines/notes.txt"
+export VMCONF_DIR=$machines
+cd "$tree" # a file to complete
+for shell in bash zsh fish; do
+	for line in "${lines[@]}"; do
+		IFS='|' read -r name words wanted <<<"$line"
+		if command -v $shell >/dev/null; then
+			check "$shell completes $name" offers $shell "$words" "$wanted"
+		else
+			skip "$shell completes $name" $shell
+		fi
+	done
 done
+touch "$machines/\$(id).toml"
+check "bash offers no file's name that it would run" offers bash "reference-vmm run " demo
 exit $failed
