@@ -33,7 +33,7 @@ enum { PARTS_OF_GIC = 2 };
 
 /* For messages: "UART 1". */
 struct part_name {
-	char text[48];
+	char text[64];
 };
 
 static struct part_name name_of(const struct part *p)
