@@ -130,7 +130,7 @@ static void direct_access_works_at_any_alignment(void **state)
 		}
 	}
 	if (!any)
-		skip();
+		vmm_test_skip("no file that can be read directly");
 }
 
 static void only_what_is_not_aligned_is_copied(void **state)
@@ -192,7 +192,7 @@ static void a_direct_file_may_end_inside_a_block(void **state)
 		close(plain);
 	}
 	if (!any)
-		skip();
+		vmm_test_skip("no file that can be read directly");
 }
 
 static uint64_t blocks_of(int fd)
@@ -273,8 +273,10 @@ static void a_completed_flush_leaves_nothing_in_the_cache(void **state)
 {
 	int fd = durable_file(SECTORS * 512);
 
-	if (fd < 0)
-		skip();
+	if (fd < 0) {
+		vmm_test_skip("no cachestat(), or no file whose flush it sees");
+		return;
+	}
 	for (uint32_t engine = 1; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
 		struct blk_rig r;
 
@@ -295,8 +297,10 @@ static void without_a_cache_each_write_is_durable(void **state)
 {
 	int fd = durable_file(SECTORS * 512);
 
-	if (fd < 0)
-		skip();
+	if (fd < 0) {
+		vmm_test_skip("no cachestat(), or no file whose flush it sees");
+		return;
+	}
 	for (uint32_t engine = 1; engine <= VMM_VIRTIO_BLK_ENGINE_URING; engine++) {
 		struct blk_rig r;
 
@@ -477,7 +481,7 @@ static void a_block_device_is_a_disk_too(void **state)
 		any |= try_device(engine, O_DIRECT);
 	}
 	if (!any)
-		skip();
+		vmm_test_skip("no loop devices");
 }
 
 /* Descriptors run out at any point: nothing is left behind. */
