@@ -294,17 +294,32 @@ static int open_queue(const char *name, bool many, struct vmm_error *err)
 	return fd;
 }
 
+/* As Linux sees it, but without its patterns: with a % there would be another interface
+ * for each queue. */
+static bool is_interface_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= IFNAMSIZ || strcmp(name, ".") == 0 ||
+	    strcmp(name, "..") == 0)
+		return false;
+	return strcspn(name, "/:% \t\n\v\f\r") == len;
+}
+
 int vmm_virtio_net_open_tap(const char *name, uint32_t pair_n, int *fds,
 			    struct vmm_error *err)
 {
 	int opened[VMM_VIRTIO_NET_PAIRS_MAX], saved = errno, ret = 0;
 	uint32_t n;
 
-	/* A pattern would be another interface for each queue. */
-	if (pair_n == 0 || pair_n > VMM_VIRTIO_NET_PAIRS_MAX || *name == '\0' ||
-	    strlen(name) >= IFNAMSIZ || strchr(name, '%'))
+	if (pair_n == 0 || pair_n > VMM_VIRTIO_NET_PAIRS_MAX)
 		return vmm_error_at(err, -EINVAL, 0, VMM_VIRTIO_NET_PAIRS_MAX, pair_n,
-				    "TAP interface of no name or %u queues", pair_n);
+				    "TAP interface %s: %u pairs of queues, 1 to %u are "
+				    "possible",
+				    name, pair_n, VMM_VIRTIO_NET_PAIRS_MAX);
+	if (!is_interface_name(name))
+		return vmm_error_set(err, -EINVAL, "TAP interface %s: no name for one",
+				     name);
 	for (n = 0; n < pair_n; n++) {
 		ret = open_queue(name, pair_n > 1, err);
 		if (ret < 0)

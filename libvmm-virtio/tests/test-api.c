@@ -385,11 +385,28 @@ static void a_network_device_has_two_ends(void **state)
 	assert_int_equal(vmm_virtio_net_announce(net, t), -EOPNOTSUPP);
 	assert_int_equal(vmm_virtio_net_set_fd(net, 0, -1), 0);
 	vmm_virtio_net_get_stats(net, &stats);
-	assert_int_equal(vmm_virtio_net_open_tap("", 1, fds, NULL), -EINVAL);
-	assert_int_equal(vmm_virtio_net_open_tap("tap%d", 1, fds, NULL), -EINVAL);
-	assert_int_equal(vmm_virtio_net_open_tap("x", 65, fds, NULL), -EINVAL);
 	assert_int_equal(close(fds[0]), 0);
 	assert_int_equal(close(fds[1]), 0);
+}
+
+/* Also where nobody may open one. */
+static void a_tap_has_a_name_and_a_number_of_queues(void **state)
+{
+	static const char *const names[] = { "",     ".",     "..",
+					     "a/b",  "a:b",   "a b",
+					     "a\nb", "tap%d", "a_name_of_16_char" };
+	struct vmm_error err;
+	int fd;
+
+	for (size_t i = 0; i < VMM_ARRAY_LEN(names); i++) {
+		assert_int_equal(vmm_virtio_net_open_tap(names[i], 1, &fd, &err),
+				 -EINVAL);
+		assert_non_null(strstr(err.message, "no name for one"));
+	}
+	for (uint32_t pairs = 0; pairs <= 65; pairs += 65) {
+		assert_int_equal(vmm_virtio_net_open_tap("x", pairs, &fd, &err), -EINVAL);
+		assert_non_null(strstr(err.message, "pairs of queues"));
+	}
 }
 
 static void a_console_has_ports(void **state)
@@ -433,6 +450,7 @@ int main(void)
 		cmocka_unit_test(devices_with_descriptors_are_made_and_asked),
 		cmocka_unit_test(an_input_device_is_made_and_asked),
 		cmocka_unit_test(a_network_device_has_two_ends),
+		cmocka_unit_test(a_tap_has_a_name_and_a_number_of_queues),
 		cmocka_unit_test(a_console_has_ports),
 	};
 
