@@ -6,7 +6,8 @@ names exists, is run, and passes.
 A name is written `file: name`. It must be a function of tests/test-<file>.c, be in the
 list of tests of that file, and the file must be in meson.build. `fuzz: name` is a fuzz
 target with a corpus, `system: name` a script tests/test-<name>.py. Where the programs are
-in the current directory, as when Meson runs this, they are run, and what they say counts.
+in the current directory, as when Meson runs this, they are run, and what they say counts:
+a test that is skipped, as some are where not root runs them, is there, and fails nothing.
 """
 import os
 import pathlib
@@ -47,14 +48,16 @@ def missing_rows(text):
 
 
 def what_ran(file):
-    """The tests that a program passes; None where there is no program to ask."""
+    """The tests that a program passes or skips; None where there is no program to ask, or
+    it skips all."""
     program = pathlib.Path.cwd() / f"virtio-test-{file}"
     if not program.is_file():
         return None
     done = subprocess.run([program], check=False, capture_output=True, text=True,
                           env=dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP"))
-    return {name for name, rest in re.findall(r"^ok \d+ - (\w+)(.*)$", done.stdout, flags=re.M)
-            if "SKIP" not in rest}
+    if re.search(r"^1\.\.0 # SKIP", done.stdout, flags=re.M):
+        return None
+    return set(re.findall(r"^ok \d+ - (\w+)", done.stdout, flags=re.M))
 
 
 def problem_of(file, name, build):

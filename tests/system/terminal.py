@@ -55,10 +55,10 @@ class Terminal:
             tap.check(time.monotonic() < end, f"{part!r} does not come: {self.seen!r}")
             self.read(end - time.monotonic())
 
-    def wait(self, seconds):
+    def wait(self, seconds, what="it"):
         """Read until it ends; return its status."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
-            tap.check(time.monotonic() < end, f"it does not end: {self.seen[-2000:]!r}")
+            tap.check(time.monotonic() < end, f"{what} does not end: {self.seen[-2000:]!r}")
             self.read(0.05)
         return self.process.returncode

@@ -120,7 +120,7 @@ def fifty_processes_leave_nothing(directory):
             if end is not by_itself:
                 machine.expect(b"ready")
             end(machine, environment)
-            tap.equal(machine.wait(20), status, f"status: {what} {errors.read_bytes()!r}")
+            tap.equal(machine.wait(20, what), status, f"status: {what} {errors.read_bytes()!r}")
             # Nothing can be done about SIGKILL.
             tap.check(machine.restored() or status == -signal.SIGKILL,
                       f"terminal settings after {what}")
