@@ -7,9 +7,9 @@
  * random moment.
  */
 #include "blk-rig.h"
+#include "page-cache.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { SECTORS = 1024, QUEUE = 8 };
@@ -170,7 +170,12 @@ static void no_promise_is_broken_when_power_fails(void **state)
 
 /* --- a process that is killed --- */
 
-enum { CHUNK = 4096, CHUNKS = 2048 };
+enum {
+	CHUNK = 4096,
+	CHUNKS = 2048,
+	ROUNDS = 12,
+	WORK = 9, /* requests that each round does at least */
+};
 
 /* In memory that outlives the child. Each chunk is written once. */
 struct log {
@@ -229,25 +234,6 @@ static void serve_until_killed(int fd, uint32_t engine, bool writeback, struct l
 		(void)pause();
 }
 
-static int unsafe_pages(int fd, uint64_t at, uint64_t len)
-{
-	uint64_t range[2] = { at, len }, stat[5] = { 0 };
-
-	return syscall(451, fd, range, stat, 0) < 0 ? -1 : (int)(stat[1] + stat[2]);
-}
-
-/* Whether the file system has a cache that can be asked about. */
-static bool has_cache(int fd)
-{
-	uint8_t byte = 0;
-	bool dirty;
-
-	assert_int_equal(pwrite(fd, &byte, 1, 0), 1);
-	dirty = unsafe_pages(fd, 0, CHUNK) == 1;
-	assert_int_equal(fdatasync(fd), 0);
-	return dirty && unsafe_pages(fd, 0, CHUNK) == 0;
-}
-
 static void check_file(int fd, const struct log *log, bool ask)
 {
 	static uint8_t chunk[CHUNK];
@@ -267,7 +253,7 @@ static void check_file(int fd, const struct log *log, bool ask)
 static void await_work(const struct log *log)
 {
 	for (int ms = 0; ms < 30000; ms++) {
-		if (__atomic_load_n(&log->acknowledged, __ATOMIC_RELAXED) ||
+		if (__atomic_load_n(&log->acknowledged, __ATOMIC_RELAXED) >= WORK ||
 		    __atomic_load_n(&log->engine_missing, __ATOMIC_RELAXED))
 			return;
 		(void)usleep(1000);
@@ -280,7 +266,7 @@ static bool kill_once(struct vmm_test_rng *rng, uint32_t engine, bool writeback,
 	struct log *log = mmap(NULL, sizeof(*log), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fd = rig_file("crash", O_RDWR, (uint64_t)CHUNKS * CHUNK), status;
-	bool ask = has_cache(fd), ran;
+	bool ask = has_page_cache(fd), ran;
 	pid_t child;
 
 	assert_true(log != MAP_FAILED);
@@ -311,9 +297,9 @@ static void a_killed_process_kept_its_promises(void **state)
 		uint32_t acknowledged = 0;
 		bool ran = true;
 
-		for (int i = 0; ran && i < 12; i++)
+		for (int i = 0; ran && i < ROUNDS; i++)
 			ran = kill_once(&rng, engine, i % 4 != 3, &acknowledged);
-		assert_true(!ran || acknowledged >= 12);
+		assert_true(!ran || acknowledged > 100);
 	}
 }
 

@@ -2,10 +2,10 @@
 /* What engines do to files: alignment for O_DIRECT, ranges, durability, sizes. */
 #include "blk-rig.h"
 #include "loop-device.h"
+#include "page-cache.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "blk.h"
 #include "device-state.h"
@@ -239,31 +239,13 @@ static void ranges_give_space_back(void **state)
 	}
 }
 
-/* cachestat(2) of Linux 6.5: pages of a file that are not on stable storage. */
-struct pages {
-	uint64_t cache, dirty, writeback, evicted, recently_evicted;
-};
-
-static int unsafe_pages(int fd, uint64_t at, uint64_t len)
-{
-	uint64_t range[2] = { at, len };
-	struct pages p = { 0 };
-
-	if (syscall(451, fd, range, &p, 0) < 0)
-		return -1;
-	return (int)(p.dirty + p.writeback);
-}
-
 /* A file on a file system where dirty pages mean something; -1 if there is none. */
 static int durable_file(uint64_t size)
 {
 	int fd = rig_file("durable", O_RDWR, size);
-	uint8_t byte = 1;
 
 	assert_true(fd >= 0);
-	/* Memory that is its own storage always stays dirty, or never is. */
-	if (pwrite(fd, &byte, 1, 0) == 1 && unsafe_pages(fd, 0, size) == 1 &&
-	    fdatasync(fd) == 0 && unsafe_pages(fd, 0, size) == 0)
+	if (has_page_cache(fd))
 		return fd;
 	close(fd);
 	return -1;
