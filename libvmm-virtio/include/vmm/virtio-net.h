@@ -296,7 +296,7 @@ VMM_API void vmm_virtio_net_get_stats(struct vmm_virtio_net *net,
 /**
  * Open a TAP interface, or make one, as the device needs it.
  *
- * @param name      of the interface, at most 15 bytes
+ * @param name      of the interface, 1 to 15 bytes, none of them a blank, `/`, `:` or `%`
  * @param pair_n    how many pairs
  * @param[out] fds  @p pair_n file descriptors, the caller's to close
  * @param[out] err  detail on failure; may be NULL
