@@ -66,7 +66,8 @@ def run_nested(arch, programs, libraries):
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
     if libraries:
         env["LD_LIBRARY_PATH"] = libraries
-    loop = "; ".join(f"echo '@ {p.name}'; {shlex.quote(str(p))} || echo '@ failed'" for p in programs)
+    loop = "; ".join(f"echo '@ {p.name}'; {shlex.quote(str(p))} || echo '@ failed'"
+                     for p in programs)
     command = [HERE / "with-kvm", "--nested", "--arch", arch, "--cpus", "1",
                "--timeout", TIMEOUT]
     for program in programs:
