@@ -20,7 +20,7 @@ mkdir -p $dir
 # over a network, and how many seconds a boot may take: arm64 is slow where all is emulated.
 case $(uname -m) in
 x86_64)
-	reset='guest reset (ACPI)' port='I/O 0x3f8' clock_stops=false disk_mib=64 net_mib=${NET_MIB:-32} patience=240
+	reset='guest reset (ACPI)' port='I/O 0x3f8' clock_stops=false disk_mib=64 net_mib=32 patience=240
 	;;
 aarch64)
 	reset='guest reset' port='MMIO 0x9000000' clock_stops=true disk_mib=4 net_mib=1 patience=150
