@@ -132,7 +132,7 @@ do_readonly() {
 	dd if=/dev/zero of=/dev/vdb bs=4096 count=1 2>/dev/null && echo "complaint /dev/vdb takes writes"
 }
 
-# Some MiB each way over TCP; the host's end is at 10.0.0.1.
+# Some MiB each way over TCP, then 256 KiB in small packets; the host's end is at 10.0.0.1.
 do_net() {
 	ip link set lo up
 	ip addr add 10.0.0.2/24 dev eth0
@@ -143,9 +143,14 @@ do_net() {
 		:
 	done
 	sum=$(md5sum </tmp/data)
-	[ "$(nc 10.0.0.1 5000 </tmp/data)" = "$sum" ] && echo "fact sent $mib MiB"
+	# What nc runs has the socket itself: cat sends as much at once as goes.
+	nc 10.0.0.1 5000 -e sh -c 'cat /tmp/data; cat >/tmp/sum'
+	[ "$(cat /tmp/sum)" = "$sum" ] && echo "fact sent $mib MiB"
 	# The host kept what came, and gives it back.
 	[ "$(nc 10.0.0.1 5001 </dev/null | md5sum)" = "$sum" ] && echo "fact received $mib MiB"
+	# nc sends 1 KiB, and TCP the next only when that is acknowledged: an interrupt for each.
+	head -c 262144 /tmp/data >/tmp/part
+	[ "$(nc 10.0.0.1 5002 </tmp/part)" = "$(md5sum </tmp/part)" ] && echo "fact took turns"
 }
 
 # Ask the host's echo, then be the one that is asked.

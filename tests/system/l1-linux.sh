@@ -362,8 +362,9 @@ serve_network() {
 		sleep 0.1
 	done
 	ip link set tap0 up
-	nc -l -p 5000 -e sh -c "tee $dir/data | md5sum"
+	nc -l -p 5000 -e sh -c "head -c $((net_mib * 1048576)) | tee $dir/data | md5sum"
 	nc -l -p 5001 -e cat $dir/data
+	nc -l -p 5002 -e md5sum
 }
 
 the_network_carries_data_each_way() {
@@ -376,6 +377,7 @@ the_network_carries_data_each_way() {
 	has '^fact mtu 1400'
 	has "^fact sent $net_mib MiB"
 	has "^fact received $net_mib MiB"
+	has '^fact took turns'
 	rm -f $dir/data
 }
 
