@@ -69,10 +69,9 @@ def configure(build, env):
     directory = TOP / "build" / build.name
     options = ["-Dwerror=true", "-Dtests=enabled", "-Dvmm=enabled", "-Dfdt=enabled",
                "-Dunpack=enabled", "-Dusdt=enabled", *build.options]
-    if (directory / "build.ninja").exists():
-        quiet(["meson", "configure", directory, *options], env, f"configuring {build.name}")
-    else:
-        quiet(["meson", "setup", directory, TOP, *options], env, f"configuring {build.name}")
+    # Set up anew, not by "meson configure": that knows no option younger than the directory.
+    again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
+    quiet(["meson", "setup", *again, directory, TOP, *options], env, f"configuring {build.name}")
     quiet(["ninja", "-C", directory], env, f"building {build.name}")
     return directory
 
