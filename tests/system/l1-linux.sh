@@ -356,15 +356,16 @@ random_numbers_come_from_the_host() {
 	has '^fact rng noise'
 }
 
-# The guest's neighbour: a TAP interface with addresses, once the machine made it.
+# The guest's neighbour at a TAP interface, which has an address as soon as the machine made
+# it. What answers the guest listens before that: no connection may come too early.
 serve_network() {
+	nc -l -p 5000 -e sh -c "head -c $((net_mib * 1048576)) | tee $dir/data | md5sum" &
+	nc -l -p 5001 -e cat $dir/data &
+	nc -l -p 5002 -e md5sum &
 	until ip addr add 10.0.0.1/24 dev tap0 2>/dev/null; do
 		sleep 0.1
 	done
 	ip link set tap0 up
-	nc -l -p 5000 -e sh -c "head -c $((net_mib * 1048576)) | tee $dir/data | md5sum"
-	nc -l -p 5001 -e cat $dir/data
-	nc -l -p 5002 -e md5sum
 }
 
 the_network_carries_data_each_way() {
